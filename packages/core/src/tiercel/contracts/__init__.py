@@ -1,0 +1,1 @@
+"""What plugins implement: one abstract class and one spec per kind of plugin."""
