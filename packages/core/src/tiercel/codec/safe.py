@@ -30,6 +30,7 @@ class SafeCodec(Codec):
     """
 
     name = "safe"
+    binds = False
 
     def __init__(self, classes: Iterable[type] = ()) -> None:
         self.classes = tuple(dict.fromkeys(classes))

@@ -13,9 +13,11 @@ class Codec(ABC):
 
     Attributes:
         name: What `codec=` and URLs call it.
+        binds: Whether it uses `bound_to`; where it does not, decoding is given b"" for it.
     """
 
     name: str
+    binds: bool = True
 
     @abstractmethod
     def encode(self, value: Any, bound_to: bytes) -> bytes:

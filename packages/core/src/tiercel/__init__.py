@@ -1,0 +1,54 @@
+"""Tiercel: caching for Python that is fast, correct, and says why it missed.
+
+General layout, from what you use down to what it stands on:
+
+    doors/         spellings of the decorator: cache_result, ...
+    configuration  the caches of an application, by name
+    caches         Cache: decorates functions, holds values set by hand
+    function       what a decorator makes of a function
+    engine/        every decision, once, without input or output; two drivers
+    memory/        the tier in this process, and hitpath, the code generated for its hits
+    keys/  codec/  arguments to keys, values to bytes
+    plugins/       who provides backends, dispatchers, codecs, observers
+    contracts/     what such a plugin implements; plugins import it from tiercel.spi
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+from tiercel.cached import CachedFunction
+from tiercel.caches import Cache
+from tiercel.configuration import configure, default_cache, get_cache
+from tiercel.doors.result import cache_result
+from tiercel.errors import ConfigurationError, TiercelError, UnkeyableValue
+from tiercel.events import Cause, Status, Tier
+from tiercel.keys.constructor import (
+    DefaultKeyConstructor,
+    InlineKeyConstructor,
+    KeyConstructor,
+)
+from tiercel.outcomes import CACHE_MISSING, Metadata
+from tiercel.switch import disabled
+
+alan_cache = default_cache
+"""Another name of `default_cache`."""
+from tiercel.keys.fields import (
+    ArgsKeyField,
+    CallableKeyField,
+    ConstantKeyField,
+    ContextVarKeyField,
+    SettingKeyField,
+    TimeBucketKeyField,
+    ViewKwargsKeyField,
+)
+from tiercel.keys.request_fields import (
+    CookieKeyField,
+    HeaderKeyField,
+    HostKeyField,
+    MethodKeyField,
+    PathKeyField,
+    QueryParamsKeyField,
+    RequestValueKeyField,
+)

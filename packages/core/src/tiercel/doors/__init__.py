@@ -1,0 +1,1 @@
+"""The front doors: spellings of `Cache.cached` that other libraries' users know."""

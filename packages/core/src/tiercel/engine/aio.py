@@ -1,0 +1,109 @@
+"""Carries out what the engine decides, on the running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from tiercel.contracts.backend import Command
+from tiercel.engine.effects import Await, Detach, Enqueue, Gather, Listen, Run, Steps
+from tiercel.engine.outage import unexpected
+from tiercel.engine.state import Engine
+from tiercel.errors import BackendError, BackendUnavailable
+from tiercel.events import EventKind
+
+Result = TypeVar("Result")
+
+
+async def run(engine: Engine, steps: Steps[Result]) -> Result:
+    """Run a generator of the engine to its end and return its result."""
+    send, throw = steps.send, steps.throw
+    resume: Callable[[Any], Any] = send
+    value: Any = None
+    while True:
+        try:
+            effect = resume(value)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        try:
+            if isinstance(effect, Command):
+                value = await _execute(engine, effect)
+            else:
+                value = await _PERFORM[type(effect)](engine, effect)
+            resume = send
+        except BaseException as error:
+            value, resume = error, throw
+
+
+async def _execute(engine: Engine, command: Command[Any]) -> Any:
+    backend, breaker = engine.backend, engine.breaker
+    assert backend is not None
+    if breaker.failures:
+        breaker.check()
+    try:
+        reply = await backend.aexecute(command)
+    except BackendUnavailable as error:
+        if breaker.failed():
+            engine.event(EventKind.BREAKER_OPENED, error)
+        raise
+    except BackendError:
+        raise
+    except Exception as error:
+        raise unexpected(command, error) from error
+    if breaker.failures and breaker.succeeded():
+        engine.event(EventKind.BREAKER_CLOSED)
+    return reply
+
+
+async def _run(engine: Engine, effect: Run) -> Any:
+    result = effect.function(*effect.args, **effect.kwargs)
+    return await result if inspect.isawaitable(result) else result
+
+
+async def _await(engine: Engine, effect: Await) -> bool:
+    return await effect.signal.await_(effect.timeout)
+
+
+_detached: set[asyncio.Task[Any]] = set()
+
+
+async def _detach(engine: Engine, effect: Detach) -> Any:
+    task = asyncio.get_running_loop().create_task(run(engine, effect.steps))
+    _detached.add(task)
+    task.add_done_callback(_detached.discard)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_retrieve)
+        raise
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Take note of how a computation ended whose caller is gone, so that asyncio does not warn."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _gather(engine: Engine, effect: Gather) -> list[Any]:
+    return await asyncio.gather(*(run(engine, steps) for steps in effect.all))
+
+
+async def _enqueue(engine: Engine, effect: Enqueue) -> None:
+    await effect.dispatcher.adispatch(effect.task)
+
+
+async def _listen(engine: Engine, effect: Listen) -> None:
+    await asyncio.to_thread(effect.open)
+
+
+_PERFORM: dict[type, Callable[[Engine, Any], Coroutine[Any, Any, Any]]] = {
+    Run: _run,
+    Await: _await,
+    Detach: _detach,
+    Gather: _gather,
+    Enqueue: _enqueue,
+    Listen: _listen,
+}

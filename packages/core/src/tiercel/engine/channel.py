@@ -1,0 +1,141 @@
+"""How the memory tier of this process follows the shared tier (protocol rules 9 and 10)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from tiercel.clock import Clock
+from tiercel.contracts.backend import DropScopes, Message, Poll, Polled, Position
+from tiercel.engine.effects import Steps
+from tiercel.entry import FOREVER
+from tiercel.errors import BackendError
+
+log = logging.getLogger("tiercel.channel")
+
+
+class Follower(Protocol):
+    """The memory tier, as far as the channel moves it."""
+
+    def drop_name(self, name: str) -> Any: ...
+
+    def clear(self) -> Any: ...
+
+
+class Channel:
+    """The position of this process in the push channels, and how long they may be trusted.
+
+    Attributes:
+        max_lag: Seconds after which a drop elsewhere is certain to show here.
+        trusted_until: Monotonic time until which what is in memory needs no validation.
+    """
+
+    def __init__(self, memory: Follower, clock: Clock, max_lag: float) -> None:
+        self._memory = memory
+        self._clock = clock
+        self._positions: dict[str, Position] = {}
+        self.max_lag = max_lag
+        self.trusted_until = float("-inf")
+
+    def trusted(self) -> bool:
+        """Tell whether every drop older than `max_lag` has reached this process."""
+        return self._clock.monotonic() < self.trusted_until
+
+    def poll(self) -> Steps[bool]:
+        """Fetch and apply what was announced since the last time.
+
+        Trust counts from before the request was sent, and only once everything is applied. A
+        channel that does not exist is opened by an empty announcement: without one, its loss
+        would look like silence.
+
+        Returns:
+            Whether the channel was whole; if not, memory was emptied.
+        """
+        sent = self._clock.monotonic()
+        polled: Mapping[str, Polled] = yield Poll(dict(self._positions), self.max_lag / 3)
+        accepted = [self._accept(name, channel) for name, channel in polled.items()]
+        whole = all(accepted) and self._positions.keys() == polled.keys()
+        if not whole:
+            self._positions = {n: c.last for n, c in polled.items() if c.last is not None}
+            self._memory.clear()
+        if any(channel.last is None for channel in polled.values()):
+            self.trusted_until = float("-inf")
+            yield DropScopes((), FOREVER)
+        else:
+            self.trusted_until = sent + self.max_lag
+        return whole
+
+    def _accept(self, name: str, polled: Polled) -> bool:
+        """Apply the messages of one channel; False at any gap, loss or rollback."""
+        at = self._positions.get(name)
+        whole = at is not None
+        for message in polled.messages:
+            whole = whole and at is not None and _follows(message, at)
+            at = message.position
+            for dropped in message.names:
+                self._memory.drop_name(dropped)
+        if polled.last is None or at != polled.last:
+            return False
+        self._positions[name] = polled.last
+        return whole
+
+    def reset(self) -> None:
+        """Start anew, as after a fork: nothing in memory is trusted or kept."""
+        self.trusted_until = float("-inf")
+        self._positions = {}
+        self._memory.clear()
+
+
+def _follows(message: Message, at: Position) -> bool:
+    position = message.position
+    dense = position.epoch == at.epoch and position.number == at.number + 1
+    return dense and message.previous == at.nonce
+
+
+class ChannelThread:
+    """Keeps a channel current from a daemon thread; restarts it after a fork."""
+
+    def __init__(self, channel: Channel, run: Any) -> None:
+        self._channel = channel
+        self._run = run
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread runs in this process."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread unless it runs."""
+        with self._lock:
+            if not self.running:
+                self._closed = threading.Event()
+                self._thread = threading.Thread(
+                    target=self._follow, args=(self._closed,), name="tiercel-channel", daemon=True
+                )
+                self._thread.start()
+
+    def close(self) -> None:
+        """Let the thread end after its current poll."""
+        self._closed.set()
+
+    def forget(self) -> None:
+        """Drop the thread that a fork left behind in the parent."""
+        self._thread = None
+        self._lock = threading.Lock()
+        self._channel.reset()
+
+    def _follow(self, closed: threading.Event) -> None:
+        pause = 0.0
+        while not closed.wait(pause):
+            try:
+                if not self._run(self._channel.poll()):
+                    log.debug("push channel started anew: memory emptied")
+                pause = 0.0
+            except BackendError as error:
+                log.debug("push channel lost: %s", error)
+                pause = min(max(pause * 2, 0.05), 1.0)

@@ -1,0 +1,49 @@
+"""Running the user's function, and judging what it returned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiercel.engine.effects import Run, Steps
+from tiercel.engine.flights import Flight, held
+from tiercel.engine.state import Call, Outcome, Subject
+from tiercel.events import Cause, OperationKind, Status, Tier
+
+
+def compute_alone(subject: Subject, call: Call, cause: Cause) -> Steps[Outcome]:
+    """Compute for this caller only and store nothing."""
+    value, _ = yield from compute(subject, call, Flight(lambda: False))
+    return Outcome(value, Status.MISS, Tier.FUNCTION, cause)
+
+
+def compute(subject: Subject, call: Call, flight: Flight) -> Steps[tuple[Any, float]]:
+    """Run the user's function; return its result and the seconds it took."""
+    now = subject.engine.clock.monotonic
+    watched = subject.start(OperationKind.COMPUTE, call)
+    subject.stats.computations += 1
+    began = now()
+    try:
+        with held(flight):
+            value = yield Run(subject.target, call.args, call.kwargs, subject.asynchronous)
+    except BaseException as error:
+        subject.stats.errors += 1
+        subject.end(watched, error)
+        raise
+    subject.end(watched)
+    return value, now() - began
+
+
+def verdict(subject: Subject, call: Call, value: Any) -> Steps[tuple[float | None, bool]]:
+    """Return the life of a result, and whether it may be stored at all."""
+    policy = subject.policy
+    keep = True
+    if subject.keep is not None:
+        keep = yield Run(subject.keep, (value, *call.args), call.kwargs, subject.asynchronous)
+    ttl = policy.ttl
+    if value is None and policy.negative_ttl is not None:
+        ttl = policy.negative_ttl
+    elif subject.ttl is not None:
+        ttl = yield Run(subject.ttl, (value, *call.args), call.kwargs, subject.asynchronous)
+    if callable(ttl):
+        raise TypeError(f"{subject.name}: ttl returned {ttl!r} where seconds are needed")
+    return ttl, bool(keep) and (ttl is None or ttl > 0)

@@ -1,0 +1,181 @@
+"""Whether what the shared tier holds may be served (protocol rules 2 and 3)."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+from msgspec import Struct
+
+from tiercel.contracts.backend import Begin, Begun, Read, Reading, ReadThenBegin
+from tiercel.engine.drop import settle
+from tiercel.engine.effects import Steps
+from tiercel.engine.places import Place, remember
+from tiercel.engine.state import Call, Outcome, Subject, Watched
+from tiercel.entry import FOREVER, Flag, parse_header
+from tiercel.errors import BackendUnavailable, Undecodable
+from tiercel.events import Cause, OperationKind, Status, Tier
+from tiercel.stamps import carries
+
+MISSES_OFTEN = 0.5
+"""Share of misses from which a read asks for the lease in the same round trip."""
+
+SMALL = 4096
+"""Bytes up to which copying a payload is cheaper than a view of it."""
+
+
+class Seen(Struct, gc=False):
+    """What a look at the shared tier has shown.
+
+    Attributes:
+        cause: Why it is a miss; None for a fresh entry.
+        found: Whether there is an entry that may be served, fresh or stale.
+        value: Its value.
+        age: Seconds since it was filled.
+        left: Seconds until it ends; infinite without expiry.
+        soft_left: Seconds until it becomes stale; negative since when it is.
+        grace: Seconds that it is kept after it has become stale.
+        took: Seconds that its computation took.
+        written: How it was written.
+        error: Whether the value is an exception to raise.
+        begun: The answer to the request for a lease that was sent along, or None.
+    """
+
+    cause: Cause | None = None
+    found: bool = False
+    value: Any = None
+    age: float = 0.0
+    left: float = 0.0
+    soft_left: float = 0.0
+    grace: float = 0.0
+    took: float = 0.0
+    written: Status = Status.MISS
+    error: bool = False
+    begun: Begun | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it is a hit."""
+        return self.cause is None
+
+    def outcome(self, status: Status) -> Outcome:
+        """Return the entry as it is served."""
+        return Outcome(
+            self.value, status, Tier.SHARED, None, self.age, self.left, self.written, self.error
+        )
+
+
+def look(subject: Subject, call: Call, *, lease: Begin | None = None) -> Steps[Seen]:
+    """Read a call's entry from the shared tier and examine it.
+
+    Args:
+        subject: The function.
+        call: The call.
+        lease: The request for a lease to send along, or None.
+
+    Raises:
+        BackendError: The shared tier cannot be asked, or this process still owes it a drop.
+    """
+    engine = subject.engine
+    if engine.pending:
+        yield from settle(engine)
+        if engine.pending.covers(call.key):
+            raise BackendUnavailable("a drop of this entry is not acknowledged yet")
+    watched = subject.start(OperationKind.READ, call)
+    begun: Begun | None = None
+    try:
+        if lease is None:
+            reading = yield Read(call.key)
+        else:
+            reading, begun = yield ReadThenBegin(lease)
+        seen = examine(subject, call, reading)
+    except BaseException as error:
+        subject.end(watched, error)
+        raise
+    seen.begun = begun
+    if watched is not None:
+        _describe(watched, seen, reading)
+        subject.end(watched)
+    return seen
+
+
+def examine(subject: Subject, call: Call, reading: Reading) -> Seen:
+    """Judge what was read: fresh, stale, or why it is a miss."""
+    payload = reading.payload
+    if payload is None:
+        return Seen(Cause.ABSENT)
+    if not carries(payload, reading.stamps):
+        return Seen(Cause.DROPPED)
+    remaining = reading.remaining
+    if remaining <= 0:
+        return Seen(Cause.EXPIRED)
+    text = call.key.text
+    try:
+        flags, took, hard, soft, end = parse_header(text, payload)
+        bound_to = text.encode() + payload[:end] if subject.codec.binds else b""
+        body = payload[end:] if len(payload) < SMALL else memoryview(payload)[end:]
+        value = subject.codec.decode(body, bound_to)
+        if flags & Flag.EXCEPTION:
+            value = _exception(subject, value)
+    except Undecodable as error:
+        subject.report("a stored entry could not be decoded and counts as a miss", error)
+        return Seen(Cause.UNDECODABLE)
+    soft_left = soft - hard + remaining
+    return Seen(
+        None if soft_left > 0 else Cause.EXPIRED,
+        True,
+        value,
+        hard - remaining if hard > remaining else 0.0,
+        remaining if hard < FOREVER else math.inf,
+        soft_left,
+        hard - soft,
+        took,
+        Status.REFRESH if flags & Flag.REFRESHED else Status.MISS,
+        bool(flags & Flag.EXCEPTION),
+    )
+
+
+def promote(subject: Subject, place: Place | None, seen: Seen) -> Outcome:
+    """Serve a fresh entry of the shared tier and keep it in memory."""
+    subject.stats.shared_hits += 1
+    outcome = seen.outcome(Status.HIT)
+    if place is not None:
+        remember(subject, place, outcome, soft_left=seen.soft_left, stored=True, took=seen.took)
+    return outcome
+
+
+def wants_refresh(subject: Subject, seen: Seen) -> bool:
+    """Tell whether this reader should refresh a fresh entry ahead of its end.
+
+    XFetch (Vattani et al., VLDB 2015): with the measured computation as delta.
+    """
+    beta = subject.policy.refresh_ahead
+    if not beta:
+        return False
+    return seen.took * beta * -math.log(1.0 - random.random()) >= seen.soft_left
+
+
+def exception_parts(error: Exception) -> tuple[str, tuple[Any, ...]]:
+    """Return what of an exception is stored: the name of its type and its arguments."""
+    return type(error).__qualname__, error.args
+
+
+def _exception(subject: Subject, stored: Any) -> Exception:
+    """Rebuild a cached exception, of a type that the policy names and no other."""
+    try:
+        name, arguments = stored
+        types = {kind.__qualname__: kind for kind in subject.policy.cache_exceptions}
+        return types[name](*arguments)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Undecodable("a cached exception of a type that is no longer cached") from error
+
+
+def _describe(watched: Watched, seen: Seen, reading: Reading) -> None:
+    operation = watched.operation
+    operation.cause = seen.cause
+    operation.status = Status.HIT if seen.fresh else Status.MISS
+    operation.tier = Tier.SHARED
+    operation.size = len(reading.payload or b"")
+    operation.age = seen.age if seen.found else None
+    operation.stamps = tuple(reading.stamps)

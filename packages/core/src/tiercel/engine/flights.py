@@ -1,0 +1,129 @@
+"""One computation per key in a process: who is filling what, and who may join."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from tiercel.engine.signal import Signal
+
+HELD: ContextVar[tuple[Flight, ...]] = ContextVar("tiercel_held", default=())
+"""The flights whose computation this code runs in, the outermost first."""
+
+
+class Flight:
+    """One caller's way from a miss to a stored value, which others may join.
+
+    Attributes:
+        signal: Set when the flight has landed.
+        outcome: What the leader got, once landed; None if it failed.
+        error: What the computation raised, or None.
+        token: The lease token once it is granted, to recognise our own lease in a reply.
+        fresh: Tells whether a caller that arrives now may take the result (protocol rule 12).
+        waits_for: The flights that the computation itself waits for now.
+    """
+
+    __slots__ = ("error", "fresh", "outcome", "signal", "token", "waits_for")
+
+    def __init__(self, fresh: Callable[[], bool]) -> None:
+        self.signal = Signal()
+        self.outcome: Any = None
+        self.error: BaseException | None = None
+        self.token: bytes | None = None
+        self.fresh = fresh
+        self.waits_for: list[Flight] = []
+
+    def depends_on(self) -> Iterator[Flight]:
+        """Yield the flights that must land before this one, itself included."""
+        seen: set[int] = set()
+        todo = [self]
+        while todo:
+            flight = todo.pop()
+            if id(flight) not in seen:
+                seen.add(id(flight))
+                yield flight
+                todo.extend(flight.waits_for)
+
+
+class Flights:
+    """The flights of one function that have not landed yet.
+
+    Each method is one atomic step under the interpreter's own locking of dictionaries.
+    """
+
+    __slots__ = ("_by_key", "_by_token")
+
+    def __init__(self) -> None:
+        self._by_key: dict[Hashable, Flight] = {}
+        self._by_token: dict[bytes, Flight] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_key) + len(self._by_token)
+
+    def joinable(self, key: Hashable) -> Flight | None:
+        """Return the flight that a caller arriving now may join, or None."""
+        flight = self._by_key.get(key)
+        return flight if flight is not None and flight.fresh() else None
+
+    def open(self, key: Hashable, flight: Flight) -> Flight:
+        """Let others find a flight by its key; return the one that is found from now on."""
+        present = self._by_key.setdefault(key, flight)
+        if present is flight or present.fresh():
+            return present
+        self._by_key[key] = flight
+        return flight
+
+    def granted(self, flight: Flight, token: bytes) -> None:
+        """Let others find a flight by the lease it holds."""
+        flight.token = token
+        self._by_token[token] = flight
+
+    def holding(self, token: bytes) -> Flight | None:
+        """Return the flight of this process that holds the lease with this token, or None."""
+        return self._by_token.get(token)
+
+    def land(self, key: Hashable, flight: Flight) -> None:
+        """End a flight and let everybody who joined go on."""
+        if self._by_key.get(key) is flight:
+            self._by_key.pop(key, None)
+        if flight.token is not None:
+            self._by_token.pop(flight.token, None)
+        flight.signal.set()
+
+    def clear(self) -> None:
+        """Forget all flights, as after a fork: their leaders live in another process."""
+        self._by_key, self._by_token = {}, {}
+
+
+def holds_any() -> bool:
+    """Tell whether this code runs inside the computation of a flight that has not landed."""
+    return any(not flight.signal.is_set for flight in HELD.get())
+
+
+@contextmanager
+def held(flight: Flight) -> Iterator[None]:
+    """Mark the code inside as the computation of this flight."""
+    reset = HELD.set((*HELD.get(), flight))
+    try:
+        yield
+    finally:
+        HELD.reset(reset)
+
+
+@contextmanager
+def waiting(flight: Flight) -> Iterator[bool]:
+    """Note that the computations this code runs in wait for `flight`, as long as it is inside.
+
+    Yields:
+        Whether that can end: False if `flight` waits, over any number of others, for one of them.
+    """
+    blocked = [mine for mine in HELD.get() if not mine.signal.is_set]
+    for mine in blocked:
+        mine.waits_for.append(flight)
+    try:
+        yield not blocked or all(other not in blocked for other in flight.depends_on())
+    finally:
+        for mine in blocked:
+            mine.waits_for.remove(flight)

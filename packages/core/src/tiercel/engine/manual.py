@@ -1,0 +1,111 @@
+"""Values that are set by hand instead of computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isinf
+from typing import Any
+
+from tiercel.contracts.backend import Granted
+from tiercel.engine.effects import Steps
+from tiercel.engine.examine import look
+from tiercel.engine.fill import store
+from tiercel.engine.lease import request, surrender
+from tiercel.engine.places import recall, reserve
+from tiercel.engine.read import peek
+from tiercel.engine.state import Call, Outcome, Right, Subject
+from tiercel.errors import BackendError
+from tiercel.events import Status, Tier
+from tiercel.stamps import join_stamps
+
+ATTEMPTS = 100
+"""How often an update gives way to a concurrent one before it gives up."""
+
+
+def put(subject: Subject, call: Call, value: Any, ttl: float | None) -> Steps[bool]:
+    """Store a value under a lease taken by force; False if the shared tier did not take it."""
+    right = Right(reserve(subject, call), announce=True)
+    if subject.backend is not None:
+        try:
+            granted = yield request(subject, call, force=True, wait=False)
+            right.token, right.stamps = granted.token, join_stamps(granted.stamps) or b""
+        except BackendError as error:
+            subject.report("a value could not be set in the shared tier", error)
+            right.place.leave()
+            return False
+    return (yield from _keep(subject, call, right, value, ttl))
+
+
+def add(subject: Subject, call: Call, value: Any, ttl: float | None) -> Steps[bool]:
+    """Store a value if there is none; tell whether it was stored."""
+    place = reserve(subject, call)
+    right = Right(place)
+    if subject.backend is None:
+        if recall(subject, call) is not None:
+            place.leave()
+            return False
+        return (yield from _keep(subject, call, right, value, ttl))
+    try:
+        begun = yield request(subject, call, wait=False)
+    except BackendError as error:
+        subject.report("a value could not be added in the shared tier", error)
+        begun = None
+    if type(begun) is not Granted:
+        place.leave()
+        return False
+    right.token, right.stamps = begun.token, join_stamps(begun.stamps) or b""
+    return (yield from _keep(subject, call, right, value, ttl))
+
+
+def update(
+    subject: Subject,
+    call: Call,
+    change: Callable[[Any], Any],
+    life: Callable[[float | None], float | None] = lambda left: left,
+) -> Steps[tuple[bool, Any]]:
+    """Replace a present value by what `change` makes of it, as if nobody else did meanwhile.
+
+    The lease makes it atomic: whoever reads under an older lease has its fill refused and reads
+    again. On backends without atomic leases concurrent updates may get lost.
+
+    Args:
+        subject: The values of a cache.
+        call: Names the value.
+        change: Gets the present value, returns the new one.
+        life: Gets the seconds that the present one still lives, returns those of the new one;
+            None: no end.
+
+    Returns:
+        Whether there was a value, and the new one.
+
+    Raises:
+        BackendError: The shared tier failed, or others were always faster.
+    """
+    for _ in range(ATTEMPTS):
+        right = Right(reserve(subject, call), announce=True)
+        if subject.backend is not None:
+            granted = yield request(subject, call, force=True, wait=False)
+            right.token, right.stamps = granted.token, join_stamps(granted.stamps) or b""
+        present = yield from _present(subject, call)
+        if present is None:
+            yield from surrender(subject, call, right)
+            return False, None
+        value = change(present.value)
+        left = None if isinf(present.left) else present.left
+        if (yield from _keep(subject, call, right, value, life(left))):
+            return True, value
+    raise BackendError(f"{call.key.text}: {ATTEMPTS} concurrent updates were faster")
+
+
+def _present(subject: Subject, call: Call) -> Steps[Outcome | None]:
+    """Read behind the memory tier, which may lag behind what others have set."""
+    if subject.backend is None:
+        return (yield from peek(subject, call))
+    seen = yield from look(subject, call)
+    return seen.outcome(Status.HIT) if seen.fresh else None
+
+
+def _keep(subject: Subject, call: Call, right: Right, value: Any, ttl: float | None) -> Steps[bool]:
+    outcome = Outcome(value, Status.MISS, Tier.FUNCTION)
+    yield from store(subject, call, right, outcome, ttl, 0.0)
+    return not right.refused

@@ -1,0 +1,203 @@
+"""The memory tier as the engine uses it: places held before a read, entries kept and recalled."""
+
+from __future__ import annotations
+
+import math
+import random
+from copy import deepcopy
+from typing import Any
+
+from msgspec import Struct
+
+from tiercel.engine.state import RECHECK, Call, Origin, Outcome, Subject
+from tiercel.entry import FOREVER
+from tiercel.events import Cause, Status, Tier
+from tiercel.memory import Entry, FunctionTable
+
+NEVER = math.inf
+
+
+class Place:
+    """Room for one entry in memory, held from before the shared tier is read (rule 11).
+
+    Attributes:
+        trusted: Whether memory was known to be current when the place was taken.
+        sent: Monotonic time when it was taken: lives count from here.
+    """
+
+    __slots__ = ("_reservation", "_table", "sent", "trusted")
+
+    def __init__(
+        self,
+        table: FunctionTable | None,
+        reservation: Entry | None,
+        sent: float,
+        trusted: bool,
+    ) -> None:
+        self._table = table
+        self._reservation = reservation
+        self.sent = sent
+        self.trusted = trusted
+
+    @property
+    def alive(self) -> bool:
+        """Whether nothing that it depends on was dropped since it was taken."""
+        return self._reservation is not None and self._reservation.alive
+
+    def keep(self, value: Any, origin: Origin | None, deadline: float, hard: float) -> None:
+        """Put a value here, unless something was dropped meanwhile."""
+        if self._table is not None and self._reservation is not None:
+            self._table.commit(self._reservation, value, deadline, hard, fill=origin)
+            self._reservation = None
+
+    def leave(self) -> None:
+        """Give the place up; harmless if it was used."""
+        if self._table is not None and self._reservation is not None:
+            self._table.abandon(self._reservation)
+            self._reservation = None
+
+
+class Recalled(Struct, gc=False):
+    """What memory knows of a call.
+
+    Attributes:
+        outcome: What may be served.
+        refresh: Whether the entry should be refreshed in the background.
+    """
+
+    outcome: Outcome
+    refresh: bool
+
+
+def reserve(subject: Subject, call: Call) -> Place:
+    """Take a place in memory; one without memory where the function has none."""
+    now = subject.engine.clock.monotonic()
+    table = subject.table
+    if table is None:
+        return Place(None, None, now, trusted=False)
+    text = None if subject.backend is None else call.key.text
+    reservation = table.reserve(call.memory_key, text, call.key.scopes)
+    return Place(table, reservation, now, subject.engine.trusts_memory())
+
+
+def recall(subject: Subject, call: Call) -> Recalled | None:
+    """Return what memory may serve for a call without asking the shared tier, or None."""
+    entry = subject.table.find(call.memory_key) if subject.table is not None else None
+    if entry is None:
+        return None
+    try:
+        return _served(subject, entry)
+    except AttributeError:
+        return None  # dropped between the look-up and now: its value is gone
+
+
+def leftover(subject: Subject, call: Call, grace: float) -> Outcome | None:
+    """Return an entry of a memory-only function that ended at most `grace` seconds ago."""
+    entry = subject.table.find(call.memory_key) if subject.table is not None else None
+    now = subject.engine.clock.monotonic()
+    if entry is None:
+        return None
+    origin = _origin(subject, entry)
+    if now >= origin.soft_end + grace:
+        return None
+    return Outcome(entry.value, Status.STALE, Tier.MEMORY, Cause.EXPIRED, now - origin.born)
+
+
+def _served(subject: Subject, entry: Entry) -> Recalled | None:
+    now = subject.engine.clock.monotonic()
+    origin = _origin(subject, entry)
+    hard = entry.hard
+    if now >= hard:
+        return None
+    if now >= origin.soft_end:
+        servable = subject.backend is None and now < origin.soft_end + subject.policy.stale
+        status = Status.STALE
+    else:
+        followed = not origin.followed or subject.engine.trusts_memory()
+        servable = now < origin.recheck_at and followed
+        status = Status.HIT
+    if not servable:
+        return None
+    refresh = status is Status.STALE or now >= origin.ahead_at
+    if now >= origin.ahead_at:
+        origin.ahead_at = NEVER
+    entry.deadline = _deadline(subject, origin)
+    entry.visited = True
+    left = hard - now
+    value = deepcopy(entry.value) if subject.policy.copy else entry.value
+    outcome = Outcome(
+        value, status, Tier.MEMORY, None, now - origin.born, left, origin.written,
+        origin.error,
+    )  # fmt: skip
+    if status is Status.STALE:
+        subject.stats.stale += 1
+    else:
+        subject.stats.memory_hits += 1
+    return Recalled(outcome, refresh)
+
+
+def remember(
+    subject: Subject,
+    place: Place,
+    outcome: Outcome,
+    *,
+    soft_left: float,
+    stored: bool,
+    took: float,
+    since: float | None = None,
+) -> None:
+    """Keep a value in memory for what is left of its life.
+
+    Its life counts from `since`, by default from when `place` was taken; trust from the latter.
+
+    A value that the shared tier did not take (`stored` false) is kept for `max_lag` at most, after
+    which a drop elsewhere must show.
+    """
+    if subject.table is None:
+        return
+    start = place.sent if since is None else since
+    value = deepcopy(outcome.value) if subject.policy.copy else outcome.value
+    hard = start + min(outcome.left, FOREVER)
+    if subject.plain and outcome.written is Status.MISS and not outcome.error:
+        place.keep(value, None, start + soft_left, hard)
+        return
+    followed = subject.backend is not None and place.trusted and stored
+    trusted_for = RECHECK if followed else subject.engine.max_lag
+    recheck_at = NEVER if subject.backend is None else place.sent + trusted_for
+    origin = Origin(
+        start - outcome.age,
+        start + soft_left,
+        recheck_at,
+        _ahead_at(subject, start + soft_left, took),
+        followed,
+        outcome.written,
+        outcome.error,
+    )
+    place.keep(value, origin, _deadline(subject, origin), hard)
+
+
+def _ahead_at(subject: Subject, soft_end: float, took: float) -> float:
+    """Return when to refresh ahead of the end: XFetch, drawn once for this process."""
+    beta = subject.policy.refresh_ahead
+    return soft_end + took * beta * math.log(1.0 - random.random()) if beta else NEVER
+
+
+def _origin(subject: Subject, entry: Entry) -> Origin:
+    """Return where an entry came from; of a plain one its life tells that."""
+    if entry.fill is not None:
+        origin: Origin = entry.fill
+        return origin
+    ttl = subject.policy.ttl
+    assert not callable(ttl), "a plain entry has a plain life"
+    soft, hard = subject.policy.lives(ttl)
+    born = entry.hard - hard
+    return Origin(born, born + soft, NEVER, NEVER)
+
+
+def _deadline(subject: Subject, origin: Origin) -> float:
+    """Return until when a hit needs no second look."""
+    if origin.error:
+        return -NEVER
+    deadline = min(origin.soft_end, origin.recheck_at, origin.ahead_at)
+    channel = subject.engine.channel
+    return min(deadline, channel.trusted_until) if origin.followed and channel else deadline

@@ -1,0 +1,77 @@
+"""The bytes of an entry in a shared tier: a fixed header, its stamps, its payload.
+
+    0   version of this format        1   flags
+    2   number of stamps              3   reserved
+    4   measured computation, microseconds (uint32)
+    8   hard life, milliseconds (uint64)      16  soft life, milliseconds (uint64)
+    24  checksum of the key (CRC-32)          28  reserved, 20 bytes
+    48  stamps, 16 bytes each; then the payload
+
+Lives are durations, not instants: the age of an entry is its hard life less what the server says
+remains, so no wall clock takes part (protocol rule 2). The checksum is there to notice another
+key's reply; against forgery there are codecs that sign.
+"""
+
+from __future__ import annotations
+
+from binascii import crc32
+from struct import Struct as Layout
+from struct import error as LayoutError
+
+from tiercel.contracts.backend import STAMP_BYTES, STAMPS_OFFSET
+from tiercel.errors import Undecodable
+
+FORMAT_VERSION = 1
+FOREVER = 315_360_000.0
+"""Seconds (ten years) that stand for "no expiry" in a tier where every entry has an end."""
+
+_FIXED = Layout("<BBBxIQQI20x")
+assert _FIXED.size == STAMPS_OFFSET
+
+
+class Flag:
+    """What a header says in one bit."""
+
+    REFRESHED = 1
+    EXCEPTION = 2
+
+
+def pack_header(
+    text: str,
+    stamps: bytes,
+    *,
+    hard: float,
+    soft: float,
+    computation: float = 0.0,
+    flags: int = 0,
+) -> bytes:
+    """Return the header of a new entry; `stamps` as `join_stamps` gives them, times in seconds."""
+    fixed = _FIXED.pack(
+        FORMAT_VERSION,
+        flags,
+        len(stamps) // STAMP_BYTES,
+        min(int(computation * 1e6), 0xFFFFFFFF),
+        int(hard * 1e3),
+        int(soft * 1e3),
+        crc32(text.encode()),
+    )
+    return fixed + stamps
+
+
+def parse_header(text: str, stored: bytes) -> tuple[int, float, float, float, int]:
+    """Read the header of stored bytes.
+
+    Returns:
+        The flags; the seconds that the computation took; the hard and the soft life in seconds;
+        the length of the header, behind which the payload stands.
+
+    Raises:
+        Undecodable: Another format version, another key's entry, or damaged.
+    """
+    try:
+        version, flags, count, micros, hard, soft, checksum = _FIXED.unpack_from(stored)
+    except LayoutError as damage:
+        raise Undecodable("damaged entry header") from damage
+    if version != FORMAT_VERSION or checksum != crc32(text.encode()):
+        raise Undecodable("entry of another format version or of another key")
+    return flags, micros / 1e6, hard / 1e3, soft / 1e3, STAMPS_OFFSET + STAMP_BYTES * count

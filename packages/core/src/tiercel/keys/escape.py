@@ -1,0 +1,57 @@
+"""The alphabet of keys: which characters stand for themselves, and digests of what is too long.
+
+Characters of values are letters, digits and `_.@/+~-`; all others are written as `%` and two
+hexadecimal digits for each byte of their UTF-8 form. What is left of printable ASCII belongs to
+the structure of a key, so no value can pretend to be structure.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64encode
+from hashlib import blake2b
+from typing import Final
+
+_is_plain = re.compile(r"[A-Za-z0-9_.@/+~-]*").fullmatch
+_BYTES: Final = tuple(
+    chr(byte) if byte < 128 and _is_plain(chr(byte)) else f"%{byte:02X}" for byte in range(256)
+)
+
+DIGEST_LENGTH: Final = 44
+"""Characters of a digest: `#`, which begins nothing else, and 256 bits in base64."""
+
+
+def escape(text: str) -> str:
+    """Write any text in the alphabet of values, reversibly."""
+    if _is_plain(text):
+        return text
+    # Lone surrogates are legal in str, and file names have them; strict UTF-8 would refuse.
+    return escape_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def escape_bytes(data: bytes) -> str:
+    """Write any bytes in the alphabet of values, reversibly."""
+    return "".join(map(_BYTES.__getitem__, data))
+
+
+def escape_name(name: str) -> str:
+    """Write a name like `escape`, with `:` as `/`, as in `package.module/Class.method`."""
+    return "/".join(escape(each).replace("/", "%2F") for each in name.split(":"))
+
+
+def is_plain(text: str) -> bool:
+    """Whether `escape` would leave the text as it is."""
+    return _is_plain(text) is not None
+
+
+def quote(text: str) -> str:
+    """The text of an exact `str`."""
+    if text.isalnum() and text.isascii():
+        return "'" + text
+    return "'" + escape(text)
+
+
+def digest(text: str) -> str:
+    """The 256-bit BLAKE2b digest (RFC 7693) of an ASCII text; no value is written like it."""
+    raw = blake2b(text.encode("ascii"), digest_size=32).digest()
+    return "#" + urlsafe_b64encode(raw)[:43].decode("ascii")

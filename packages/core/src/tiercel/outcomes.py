@@ -1,0 +1,91 @@
+"""What callers get of an outcome: the value, its metadata, the sentinel for "not cached"."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any, Final, TypedDict
+
+from tiercel.clock import Clock
+from tiercel.engine.state import Outcome
+from tiercel.events import Cause, Status, Tier
+
+
+class CacheMissing(Enum):
+    """The type of `CACHE_MISSING`; an enum, so that it survives pickling and copying."""
+
+    CACHE_MISSING = "CACHE_MISSING"
+
+    def __repr__(self) -> str:
+        return "CACHE_MISSING"
+
+    __str__ = __repr__
+
+    def __bool__(self) -> bool:
+        return False
+
+
+CACHE_MISSING: Final = CacheMissing.CACHE_MISSING
+"""What `get_cache_only` returns where nothing is cached; unlike None, it is no value."""
+
+
+class Metadata(TypedDict):
+    """How a call was served, or how an entry was written.
+
+    Attributes:
+        cache_status: HIT, MISS, STALE, REFRESH or BYPASS.
+        cached_at: When the entry was filled, ISO 8601 in UTC; None if nothing was stored.
+        cache_reset_at: When its ttl ends; None without expiry or if nothing was stored.
+        tier: memory, shared or function.
+        age: Seconds since the entry was filled.
+        key: The text of the key.
+        cause: Why the value had to be computed; None for a hit.
+    """
+
+    cache_status: Status
+    cached_at: str | None
+    cache_reset_at: str | None
+    tier: Tier
+    age: float
+    key: str
+    cause: Cause | None
+
+
+def value_of(outcome: Outcome) -> Any:
+    """Return the value of an outcome.
+
+    Raises:
+        Exception: The outcome is a cached exception.
+    """
+    if outcome.error:
+        error: Exception = outcome.value
+        raise error.with_traceback(None)
+    return outcome.value
+
+
+def describe(
+    outcome: Outcome, key: str, clock: Clock, status: Status, grace: float = 0.0
+) -> Metadata:
+    """Return the metadata of an outcome.
+
+    Args:
+        outcome: What was served.
+        key: The text of its key.
+        clock: Tells the time of day.
+        status: How this call was served, or how the entry was written.
+        grace: Seconds that the entry is kept after its ttl.
+    """
+    now = datetime.fromtimestamp(clock.time(), UTC)
+    stored = outcome.left > 0
+    ends = stored and math.isfinite(outcome.left)
+    fresh = outcome.left - grace
+    return {
+        "cache_status": status,
+        "cached_at": (now - timedelta(seconds=outcome.age)).isoformat() if stored else None,
+        "cache_reset_at": (now + timedelta(seconds=fresh)).isoformat() if ends else None,
+        "tier": outcome.tier,
+        "age": outcome.age,
+        "key": key,
+        "cause": outcome.cause,
+    }

@@ -1,0 +1,177 @@
+"""Tries every interleaving of the actors of a `Simulation`, or random ones that can be replayed.
+
+`explore` is an explicit-state model checker (Holzmann, "The Model Checker SPIN", 1997; Godefroid's
+VeriSoft for running real code): depth first, from the start each time since generators cannot be
+copied, turning back at every state it has seen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from random import Random
+from typing import TypeVar
+
+from msgspec import Struct
+
+from tiercel.testing.simulation import Choice, Simulation, Violation, repeatable
+
+World = TypeVar("World", bound=Simulation)
+
+
+class Failure(Struct, frozen=True):
+    """A schedule that breaks a promise.
+
+    Attributes:
+        broken: Which promise, and how.
+        schedule: The choices that lead there.
+        trace: The same in words, one line per step.
+    """
+
+    broken: str
+    schedule: Sequence[Choice]
+    trace: Sequence[str]
+
+    def __str__(self) -> str:
+        return "\n".join((self.broken, *self.trace))
+
+
+class Exploration(Struct, frozen=True):
+    """What `explore` has seen.
+
+    Attributes:
+        states: How many different states.
+        transitions: How many steps lead from one to another.
+        seconds: How long it took.
+        complete: Whether there is nothing else to see; False at a limit.
+        failure: The first violation, or None.
+    """
+
+    states: int
+    transitions: int
+    seconds: float
+    complete: bool
+    failure: Failure | None
+
+
+def explore(
+    make: Callable[[], Simulation], *, states: int = 1_000_000, seconds: float = 600.0
+) -> Exploration:
+    """Try every interleaving of the actors, until a promise is broken or nothing is left.
+
+    Args:
+        make: Sets up the same simulation each time.
+        states: Gives up after this many states.
+        seconds: Gives up after this long.
+    """
+    began = time.perf_counter()
+    search = _Search(make)
+    failure = None
+    while search.pending and failure is None:
+        if len(search.seen) > states or time.perf_counter() - began > seconds:
+            break
+        failure = search.follow(search.pending.pop())
+    took = time.perf_counter() - began
+    complete = failure is None and not search.pending
+    return Exploration(len(search.seen), search.transitions, took, complete, failure)
+
+
+class _Search:
+    """The states that were seen, and the schedules that are still to be tried.
+
+    Looking at a process is what costs most, so each is looked at once for every schedule that
+    ends with a step of it: prefixes are numbered, and replaying one changes nothing.
+    """
+
+    def __init__(self, make: Callable[[], Simulation]) -> None:
+        self._make = make
+        self._parts: dict[Hashable, int] = {}
+        self._prefixes: dict[tuple[int, Choice], int] = {}
+        self._looked: dict[tuple[int, int], int] = {}
+        self.seen: set[tuple[int, ...]] = set()
+        self.pending: list[tuple[Choice, ...]] = [()]
+        self.transitions = 0
+
+    def follow(self, schedule: Sequence[Choice]) -> Failure | None:
+        """Replay a schedule and go on from there until a state that was seen, or the end."""
+        path = [0]
+        with running(self._make) as simulation:
+            try:
+                for choice in schedule:
+                    self._step(simulation, choice, path)
+                while self._is_new(simulation, path):
+                    choices = simulation.choices()
+                    if not choices:
+                        simulation.finish()
+                        break
+                    self.transitions += len(choices)
+                    self.pending += [(*simulation.taken, other) for other in choices[1:]]
+                    self._step(simulation, choices[0], path)
+            except Violation:
+                return replay(self._make, simulation.taken)
+        return None
+
+    def _step(self, simulation: Simulation, choice: Choice, path: list[int]) -> None:
+        path.append(self._prefixes.setdefault((path[-1], choice), len(self._prefixes) + 1))
+        simulation.step(choice)
+
+    def _is_new(self, simulation: Simulation, path: Sequence[int]) -> bool:
+        state = tuple(
+            [
+                self._look((number, path[changed]), value)
+                for number, (changed, value) in enumerate(simulation.fingerprints())
+            ]
+        )
+        if state in self.seen:
+            return False
+        self.seen.add(state)
+        return True
+
+    def _look(self, part: tuple[int, int], value: Callable[[], Hashable]) -> int:
+        number = self._looked.get(part)
+        if number is None:
+            number = self._looked[part] = self._parts.setdefault(value(), len(self._parts))
+        return number
+
+
+def replay(make: Callable[[], Simulation], schedule: Sequence[Choice]) -> Failure | None:
+    """Take the steps of a schedule; return in words how it fails, or None if it does not."""
+    with running(make) as simulation:
+        simulation.recording = True
+        try:
+            for choice in schedule:
+                simulation.step(choice)
+            if not simulation.choices():
+                simulation.finish()
+        except Violation as violation:
+            return Failure(str(violation), tuple(schedule), tuple(simulation.trace))
+    return None
+
+
+def run_at_random(make: Callable[[], World], seed: int) -> tuple[World, Failure | None]:
+    """Let chance decide who acts next, until nobody can; the same for the same seed.
+
+    Returns:
+        The simulation at its end, and how it failed, if so.
+    """
+    random = Random(seed)
+    with running(make) as simulation:
+        try:
+            while choices := simulation.choices():
+                simulation.step(random.choice(choices))
+            simulation.finish()
+        except Violation:
+            return simulation, replay(make, simulation.taken)
+    return simulation, None
+
+
+@contextmanager
+def running(make: Callable[[], World]) -> Iterator[World]:
+    """Set up a simulation and let it decide everything random, until it is closed."""
+    with repeatable():
+        simulation = make()
+        try:
+            yield simulation
+        finally:
+            simulation.close()

@@ -1,0 +1,208 @@
+"""The tiers of a cache, and what its functions need of it: codec, dispatchers, guarantee."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakSet
+
+from tiercel.clock import SYSTEM_CLOCK, Clock
+from tiercel.codec import BUILTIN_CODECS, build_codec
+from tiercel.contracts.backend import Backend, BackendLocation, Capability
+from tiercel.contracts.codec import Codec
+from tiercel.contracts.dispatcher import Dispatcher
+from tiercel.dispatch import make_dispatcher
+from tiercel.engine.channel import ChannelThread
+from tiercel.engine.keyvalue import adapt
+from tiercel.engine.state import Engine
+from tiercel.engine.sync import run
+from tiercel.errors import ConfigurationError
+from tiercel.keys.encoding import Encoders
+from tiercel.location import Location, parse_location
+from tiercel.memory import MemoryTier
+from tiercel.plugins import Observers, default_registry
+
+GUARANTEES = ("G0", "G1", "G2", "G3")
+"""Best effort; stamps; fenced fills; fenced and push-coherent. Each includes those before it."""
+
+
+class CacheTiers:
+    """One cache, as its functions see it.
+
+    Attributes:
+        name: What `cache=` and traces call it.
+        prefix: First part of every key in the shared tier.
+        shared: The shared tier, or None.
+        guarantee: The level that the shared tier can carry: one of `GUARANTEES`.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        name: str = "default",
+        backend: object | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        **options: Any,
+    ) -> None:
+        location = parse_location(name, url, options)
+        registry = default_registry()
+        self.name = name
+        self.prefix = location.prefix
+        self.clock = clock
+        self._location = location
+        self.shared = _shared_tier(location, backend, clock)
+        self.guarantee = _guarantee(self.shared)
+        self._check_guarantee(location.guarantee)
+        self.engine = self._build_engine(registry.observers)
+        self.encoders = Encoders(
+            {
+                kind: add
+                for spec in registry.key_fields.values()
+                for kind, add in spec.encoders.items()
+            }
+        )
+        self._dispatchers: dict[tuple[str, str], Dispatcher] = {}
+        _living.add(self)
+
+    def _check_guarantee(self, wanted: str | None) -> None:
+        if wanted is None:
+            return
+        if wanted not in GUARANTEES:
+            raise ConfigurationError(
+                f"cache {self.name!r}: guarantee={wanted!r} must be one of {', '.join(GUARANTEES)}"
+            )
+        if GUARANTEES.index(wanted) > GUARANTEES.index(self.guarantee):
+            raise ConfigurationError(
+                f"cache {self.name!r} asks for guarantee {wanted}, but {self._location.scheme!r} "
+                f"carries {self.guarantee} only: choose another backend or a weaker guarantee"
+            )
+
+    def _build_engine(self, observers: Observers) -> Engine:
+        location, shared = self._location, self.shared
+        memory = None
+        if location.memory:
+            by_text = shared is not None
+            memory = MemoryTier(location.memory, location.memory_bytes, self.clock, by_text=by_text)
+        pushes = shared is not None and Capability.PUSH in shared.capabilities
+        engine = Engine(
+            self.name,
+            memory=memory,
+            backend=shared,
+            clock=self.clock,
+            observers=observers,
+            max_lag=location.max_lag,
+            pushes=pushes,
+        )
+        if engine.channel is not None:
+            engine.follower = ChannelThread(engine.channel, lambda steps: run(engine, steps))
+        return engine
+
+    def codec(self, name: str | Codec | None, compress: Any) -> Codec:
+        """Return the codec of a function: its own choice or the cache's.
+
+        Raises:
+            ConfigurationError: The name is unknown, or a signing key is missing.
+        """
+        location = self._location
+        chosen = name if name is not None else location.codec
+        if isinstance(chosen, str) and chosen not in {spec.name for spec in BUILTIN_CODECS}:
+            chosen = default_registry().codec(chosen).factory({})
+        return build_codec(
+            chosen,
+            signing_keys=location.signing_keys or _plugin_signing_keys(),
+            compress=compress if compress is not None else location.compress,
+            encryption_keys=location.encryption_keys,
+        )
+
+    def dispatcher(
+        self, name: str | None, config: Mapping[str, Any] | None, asynchronous: bool
+    ) -> Dispatcher:
+        """Return the dispatcher for a function's background work, made at its first use.
+
+        Raises:
+            PluginError: Nobody provides the name.
+            ConfigurationError: An option is unknown.
+        """
+        chosen = name or self._location.dispatcher or ("asyncio" if asynchronous else "threadpool")
+        identity = (chosen, repr(sorted((config or {}).items())))
+        dispatcher = self._dispatchers.get(identity)
+        if dispatcher is None:
+            made = make_dispatcher(chosen, config)
+            dispatcher = self._dispatchers.setdefault(identity, made)
+        return dispatcher
+
+    def close(self) -> None:
+        """End background threads and close connections; a later use opens them again."""
+        if self.engine.follower is not None:
+            self.engine.follower.close()
+        if self.engine.wakes is not None:
+            self.engine.wakes.close()
+        if self.shared is not None:
+            self.shared.close()
+
+    def renew_after_fork(self) -> None:
+        """Forget what belongs to the parent process: threads, leases, and trust in memory."""
+        engine = self.engine
+        if engine.follower is not None:
+            engine.follower.forget()
+        if engine.wakes is not None:
+            engine.wakes.forget_thread()
+
+    def __repr__(self) -> str:
+        tiers = [f"memory={self._location.memory}"] if self.engine.memory is not None else []
+        if self.shared is not None:
+            given = self._location.scheme == "memory"
+            tiers.append(type(self.shared).__name__ if given else self._location.scheme)
+        return f"<{type(self).__name__} {self.name!r}: {', '.join(tiers)}>"
+
+
+_living: WeakSet[CacheTiers] = WeakSet()
+
+
+def _renew_after_fork() -> None:
+    for cache in list(_living):
+        cache.renew_after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_after_fork)
+
+
+def _shared_tier(location: Location, backend: object | None, clock: Clock) -> Backend | None:
+    if backend is not None:
+        if location.scheme != "memory":
+            raise ConfigurationError("give a url or a backend, not both")
+        return adapt(backend, clock)
+    if location.scheme == "memory":
+        return None
+    spec = default_registry().backend(location.scheme)
+    unknown = sorted(location.options.keys() - spec.options)
+    if unknown:
+        raise ConfigurationError(
+            f"backend {location.scheme!r} has no option {unknown[0]!r}; it has: "
+            f"{', '.join(sorted(spec.options)) or 'none'}, and all have: memory, memory_bytes, "
+            "max_lag, timeout, prefix, codec, guarantee"
+        )
+    made = spec.factory(
+        BackendLocation(location.url, location.prefix, location.timeout, location.options)
+    )
+    return adapt(made, clock)
+
+
+def _guarantee(shared: Backend | None) -> str:
+    if shared is None or shared.capabilities >= {Capability.ATOMIC, Capability.PUSH}:
+        return "G3"
+    return "G2" if Capability.ATOMIC in shared.capabilities else "G1"
+
+
+def _plugin_signing_keys() -> tuple[bytes, ...]:
+    given = os.environ.get("TIERCEL_SIGNING_KEY")
+    if given:
+        return (given.encode(),)
+    for integration in default_registry().integrations.values():
+        keys = integration.signing_keys()
+        if keys:
+            return keys
+    return ()

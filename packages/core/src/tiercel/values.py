@@ -1,0 +1,114 @@
+"""Values of a cache that are set by hand, as steps of the engine."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from tiercel.cached import CachedFunction
+from tiercel.engine.drop import drop_key, drop_scopes
+from tiercel.engine.effects import Gather, Run, Steps
+from tiercel.engine.manual import add, put, update
+from tiercel.engine.read import peek, peek_many
+from tiercel.engine.state import Call
+from tiercel.function import Home, Settings
+from tiercel.keys.constructor import KeyConstructor
+from tiercel.keys.fields import ArgsKeyField
+from tiercel.policy import Seconds, seconds
+
+KEPT: Any = object()
+"""The ttl that leaves the life of a value as it is."""
+
+
+class ValueKey(KeyConstructor):
+    """The key of a value that is set by hand."""
+
+    key = ArgsKeyField("key")
+
+
+def _value(key: Any) -> NoReturn:
+    raise KeyError(key)
+
+
+class Values:
+    """What is set by hand, kept like the results of a function of the key."""
+
+    def __init__(self, home: Home) -> None:
+        settings = Settings(ValueKey, name="values")
+        self._function: CachedFunction[Any, Any, Any] = CachedFunction(
+            _value, settings, lambda: home
+        )
+
+    def get(self, key: Any, default: Any) -> Steps[Any]:
+        """The value, or `default`."""
+        present = yield from peek(self._function.subject, self._call(key))
+        return default if present is None else present.value
+
+    def has(self, key: Any) -> Steps[bool]:
+        """Whether there is a value."""
+        return (yield from peek(self._function.subject, self._call(key))) is not None
+
+    def set(self, key: Any, value: Any, ttl: Seconds | None) -> Steps[bool]:
+        """Set it."""
+        return (yield from put(self._function.subject, self._call(key), value, _life(ttl)))
+
+    def add(self, key: Any, value: Any, ttl: Seconds | None) -> Steps[bool]:
+        """Set it unless there is one."""
+        return (yield from add(self._function.subject, self._call(key), value, _life(ttl)))
+
+    def delete(self, key: Any) -> Steps[bool]:
+        """Remove it."""
+        return (yield from drop_key(self._function.subject, self._call(key)))
+
+    def touch(self, key: Any, ttl: Seconds | None) -> Steps[bool]:
+        """Give it a new life."""
+        subject, call = self._function.subject, self._call(key)
+        present, _ = yield from update(subject, call, lambda value: value, lambda left: _life(ttl))
+        return present
+
+    def incr(self, key: Any, delta: int) -> Steps[int]:
+        """Add to it."""
+        subject, call = self._function.subject, self._call(key)
+        present, total = yield from update(subject, call, lambda value: value + delta)
+        if not present:
+            raise KeyError(key)
+        result: int = total
+        return result
+
+    def get_or_set(self, key: Any, default: Any, ttl: Seconds | None) -> Steps[Any]:
+        """Get it, or set and return a default."""
+        present = yield from peek(self._function.subject, self._call(key))
+        if present is not None:
+            return present.value
+        value = default
+        if callable(default):
+            value = yield Run(default, (), {}, inspect.iscoroutinefunction(default))
+        yield from self.set(key, value, ttl)
+        return value
+
+    def get_many(self, keys: Sequence[Any]) -> Steps[dict[Any, Any]]:
+        """Those of several keys that have one."""
+        calls = [self._call(key) for key in keys]
+        found = yield from peek_many(self._function.subject, calls)
+        return {key: each.value for key, each in zip(keys, found, strict=True) if each is not None}
+
+    def set_many(self, values: Mapping[Any, Any], ttl: Seconds | None) -> Steps[list[Any]]:
+        """Set several; the keys that were not taken."""
+        stored = yield Gather([self.set(key, value, ttl) for key, value in values.items()])
+        return [key for key, taken in zip(values, stored, strict=True) if not taken]
+
+    def delete_many(self, keys: Sequence[Any]) -> Steps[None]:
+        """Remove several."""
+        yield Gather([self.delete(key) for key in keys])
+
+    def clear(self) -> Steps[None]:
+        """Remove all."""
+        yield from drop_scopes(self._function.subject, self._function.plan.scope())
+
+    def _call(self, key: Any) -> Call:
+        return self._function.call((key,), {})
+
+
+def _life(ttl: Seconds | None) -> float | None:
+    return None if ttl is None else seconds(ttl)
