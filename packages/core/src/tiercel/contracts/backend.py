@@ -212,7 +212,8 @@ class DropScopes(Command[None], frozen=True, gc=False):
     """Give scopes new random stamps and tell all memory tiers (rule 8).
 
     Attributes:
-        scopes: What to drop. Acknowledged only after every one of them.
+        scopes: What to drop. Acknowledged only after every one of them. With none, an empty
+            message goes to every push channel, which opens those that do not exist.
         life: Seconds that the new stamps live.
         provenance: Bytes kept behind each new stamp: who dropped it. At most 64.
     """

@@ -135,7 +135,7 @@ class ChannelThread:
             try:
                 if not self._run(self._channel.poll()):
                     log.debug("push channel started anew: memory emptied")
-                pause = 0.0
+                pause = 0.0 if self._channel.trusted() else 0.05
             except BackendError as error:
                 log.debug("push channel lost: %s", error)
                 pause = min(max(pause * 2, 0.05), 1.0)

@@ -8,6 +8,7 @@ from tiercel.engine.effects import Run, Steps
 from tiercel.engine.flights import Flight, held
 from tiercel.engine.state import Call, Outcome, Subject
 from tiercel.events import Cause, OperationKind, Status, Tier
+from tiercel.policy import returned_life
 
 
 def compute_alone(subject: Subject, call: Call, cause: Cause) -> Steps[Outcome]:
@@ -36,14 +37,14 @@ def compute(subject: Subject, call: Call, flight: Flight) -> Steps[tuple[Any, fl
 def verdict(subject: Subject, call: Call, value: Any) -> Steps[tuple[float | None, bool]]:
     """Return the life of a result, and whether it may be stored at all."""
     policy = subject.policy
-    keep = True
     if subject.keep is not None:
         keep = yield Run(subject.keep, (value, *call.args), call.kwargs, subject.asynchronous)
-    ttl = policy.ttl
+        if not keep:
+            return None, False
+    ttl: Any = policy.ttl
     if value is None and policy.negative_ttl is not None:
         ttl = policy.negative_ttl
     elif subject.ttl is not None:
         ttl = yield Run(subject.ttl, (value, *call.args), call.kwargs, subject.asynchronous)
-    if callable(ttl):
-        raise TypeError(f"{subject.name}: ttl returned {ttl!r} where seconds are needed")
-    return ttl, bool(keep) and (ttl is None or ttl > 0)
+        ttl = returned_life(subject.name, ttl)
+    return ttl, ttl is None or ttl > 0

@@ -20,7 +20,7 @@ class Flight:
         signal: Set when the flight has landed.
         outcome: What the leader got, once landed; None if it failed.
         error: What the computation raised, or None.
-        token: The lease token once it is granted, to recognise our own lease in a reply.
+        token: The lease that it holds or waits for, to recognise it in a reply.
         fresh: Tells whether a caller that arrives now may take the result (protocol rule 12).
         waits_for: The flights that the computation itself waits for now.
     """
@@ -75,22 +75,27 @@ class Flights:
         self._by_key[key] = flight
         return flight
 
-    def granted(self, flight: Flight, token: bytes) -> None:
-        """Let others find a flight by the lease it holds."""
-        flight.token = token
-        self._by_token[token] = flight
+    def follow(self, flight: Flight, token: bytes) -> Flight:
+        """Let others find a flight by the lease that it holds, or that it waits for.
 
-    def holding(self, token: bytes) -> Flight | None:
-        """Return the flight of this process that holds the lease with this token, or None."""
-        return self._by_token.get(token)
+        Returns:
+            The flight that is found from now on: this one, unless another was there before.
+        """
+        if flight.token is not None and flight.token != token:
+            self._forget(flight)
+        flight.token = token
+        return self._by_token.setdefault(token, flight)
 
     def land(self, key: Hashable, flight: Flight) -> None:
         """End a flight and let everybody who joined go on."""
         if self._by_key.get(key) is flight:
             self._by_key.pop(key, None)
-        if flight.token is not None:
-            self._by_token.pop(flight.token, None)
+        self._forget(flight)
         flight.signal.set()
+
+    def _forget(self, flight: Flight) -> None:
+        if flight.token is not None and self._by_token.get(flight.token) is flight:
+            self._by_token.pop(flight.token, None)
 
     def clear(self) -> None:
         """Forget all flights, as after a fork: their leaders live in another process."""

@@ -57,10 +57,10 @@ def acquire(
             if begun is None:
                 begun = yield request(subject, call, floor=floor)
             if type(begun) is Granted:
-                subject.flights.granted(flight, begun.token)
+                subject.flights.follow(flight, begun.token)
                 return Right(place, begun.token, join_stamps(begun.stamps) or b"")
             if type(begun) is Held:
-                done = yield from _await_holder(subject, begun, wake, deadline - now())
+                done = yield from _await_holder(subject, flight, begun, wake, deadline - now())
                 if done is not _AGAIN:
                     return done
                 wakes.forget(call.key.text, wake)
@@ -78,12 +78,21 @@ def acquire(
 _AGAIN = Outcome(None, Status.MISS, Tier.FUNCTION)
 
 
-def _await_holder(subject: Subject, held: Held, wake: Signal, left: float) -> Steps[Outcome | None]:
-    """Wait for the holder of a lease: its value, `_AGAIN` to ask again, None to go on alone."""
-    local = subject.flights.holding(held.token)
-    if local is not None:
-        return (yield from join(subject, local, left))
-    if left <= 0 or holds_any():
+def _await_holder(
+    subject: Subject, flight: Flight, held: Held, wake: Signal, left: float
+) -> Steps[Outcome | None]:
+    """Wait for the holder of a lease: its value, `_AGAIN` to ask again, None to go on alone.
+
+    Within a process one caller waits for the holder, and the others for that caller: they have
+    seen the same lease under the current stamps, so its value is theirs (protocol rule 12).
+    """
+    if left <= 0:
+        return None
+    found = subject.flights.follow(flight, held.token)
+    if found is not flight:
+        joined = yield from join(subject, found, left)
+        return joined if joined is not None or not found.signal.is_set else _AGAIN
+    if holds_any():
         return None
     pause = min(max(held.remaining, 0.01), RECONSIDER) * random.uniform(1.0, 1.2)
     yield Await(wake, min(pause, left))

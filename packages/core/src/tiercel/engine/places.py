@@ -123,7 +123,8 @@ def _served(subject: Subject, entry: Entry) -> Recalled | None:
         origin.ahead_at = NEVER
     entry.deadline = _deadline(subject, origin)
     entry.visited = True
-    left = hard - now
+    endless = origin.soft_end - origin.born > FOREVER - 1.0
+    left = math.inf if endless else hard - now
     value = deepcopy(entry.value) if subject.policy.copy else entry.value
     outcome = Outcome(
         value, status, Tier.MEMORY, None, now - origin.born, left, origin.written,
