@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.processes.processes import run_workers
 from tiercel.testing.servers import RedisServer
-
-sys.path.insert(0, str(Path(__file__).parent))
-from processes import run_workers  # noqa: E402
 
 
 def requests_for_leases(redis: RedisServer) -> int:

@@ -234,6 +234,7 @@ def test_text_is_printable_ascii_without_the_structure_of_keys(value: Any) -> No
     assert not set(text) & set(':#!" {}*?\\|')
 
 
+@settings(deadline=None)
 @given(awkward)
 def test_escaped_text_holds_no_structure(text: str) -> None:
     """What stands for the characters of a string is never structure."""

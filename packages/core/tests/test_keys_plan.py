@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiercel.contracts.backend import Key, Scope
@@ -205,6 +205,7 @@ arguments = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(arguments, arguments, arguments)
 def test_generated_key_says_what_the_fields_say(user: Any, page: Any, extra: Any) -> None:
     """The compiled function and the plain way to explain a key agree, within the limits."""

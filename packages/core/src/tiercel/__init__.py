@@ -21,19 +21,11 @@ from typing import Any
 from tiercel.cached import CachedFunction
 from tiercel.caches import Cache
 from tiercel.configuration import configure, default_cache, get_cache
+from tiercel.contracts.key_field import KeyField
 from tiercel.doors.result import cache_result
 from tiercel.errors import ConfigurationError, TiercelError, UnkeyableValue
 from tiercel.events import Cause, Status, Tier
-from tiercel.keys.constructor import (
-    DefaultKeyConstructor,
-    InlineKeyConstructor,
-    KeyConstructor,
-)
-from tiercel.outcomes import CACHE_MISSING, Metadata
-from tiercel.switch import disabled
-
-alan_cache = default_cache
-"""Another name of `default_cache`."""
+from tiercel.keys.constructor import DefaultKeyConstructor, InlineKeyConstructor, KeyConstructor
 from tiercel.keys.fields import (
     ArgsKeyField,
     CallableKeyField,
@@ -52,3 +44,52 @@ from tiercel.keys.request_fields import (
     QueryParamsKeyField,
     RequestValueKeyField,
 )
+from tiercel.outcomes import CACHE_MISSING, Metadata
+from tiercel.switch import disabled
+
+CacheKeyField = KeyField
+alan_cache = default_cache
+
+__all__ = [
+    "CACHE_MISSING",
+    "ArgsKeyField",
+    "Cache",
+    "CacheKeyField",
+    "CachedFunction",
+    "CallableKeyField",
+    "Cause",
+    "ConfigurationError",
+    "ConstantKeyField",
+    "ContextVarKeyField",
+    "CookieKeyField",
+    "DefaultKeyConstructor",
+    "HeaderKeyField",
+    "HostKeyField",
+    "InlineKeyConstructor",
+    "KeyConstructor",
+    "KeyField",
+    "Metadata",
+    "MethodKeyField",
+    "PathKeyField",
+    "QueryParamsKeyField",
+    "RequestValueKeyField",
+    "SettingKeyField",
+    "Status",
+    "Tier",
+    "TiercelError",
+    "TimeBucketKeyField",
+    "UnkeyableValue",
+    "ViewKwargsKeyField",
+    "alan_cache",
+    "cache_result",
+    "configure",
+    "default_cache",
+    "disabled",
+    "get_cache",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return metadata.version("tiercel")
+    raise AttributeError(f"module 'tiercel' has no attribute {name!r}")

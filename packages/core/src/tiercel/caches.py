@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from tiercel.cached import CachedFunction
@@ -13,6 +13,7 @@ from tiercel.engine.effects import Steps
 from tiercel.function import living_functions
 from tiercel.options import Caching, Options
 from tiercel.policy import DEFAULT_TTL, Seconds
+from tiercel.tags import tag_scope
 from tiercel.tiers import CacheTiers
 from tiercel.values import Values
 
@@ -74,7 +75,7 @@ class Cache(CacheTiers):
             **options: `key` (or `key_constructor`), `ttl`, `jitter`, `stale`, `stale_on_error`,
                 `refresh_ahead`, `negative_ttl`, `cache_exceptions`, `wait`, `lease`, `cache_if`,
                 `cache_unless`, `unless`, `dispatcher`, `dispatcher_config`, `codec`, `compress`,
-                `copy`, `tiers`, `version`, `name`. `tiercel.policy.Policy` says what they mean.
+                `copy`, `tags`, `tiers`, `version`, `name`. `tiercel.policy.Policy` says what they mean.
 
         Raises:
             ConfigurationError: An option is unknown, wrong, or does not fit the function.
@@ -189,6 +190,18 @@ class Cache(CacheTiers):
         """The twin of `clear`."""
         await self._arun(self._clear())
 
+    def drop_tags(self, *tags: str) -> None:
+        """Drop every entry that carries one of these tags, at the cost of one write.
+
+        Raises:
+            ConfigurationError: A tag is no text, or empty.
+        """
+        self._run(self._drop_tags(tags))
+
+    async def adrop_tags(self, *tags: str) -> None:
+        """The twin of `drop_tags`."""
+        await self._arun(self._drop_tags(tags))
+
     def clear_local(self) -> None:
         """Empty the memory tier of this process; the shared tier keeps what it has."""
         if self.engine.memory is not None:
@@ -200,6 +213,9 @@ class Cache(CacheTiers):
             subject = function.subject_on(self.engine)
             if subject is not None:
                 yield from drop_scopes(subject, subject.function_scope)
+
+    def _drop_tags(self, tags: Sequence[str]) -> Steps[None]:
+        yield from self._values.drop(*(tag_scope(self.prefix, tag) for tag in tags))
 
     def _run(self, steps: Steps[V]) -> V:
         return sync.run(self.engine, steps)

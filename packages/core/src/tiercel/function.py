@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, get_type_hints
 from weakref import WeakSet, WeakValueDictionary
 
 from tiercel import switch
+from tiercel.contracts.backend import Key
 from tiercel.contracts.codec import Codec
 from tiercel.contracts.dispatcher import Dispatcher, TaskKind
 from tiercel.dispatch.task import FunctionTask
@@ -29,6 +31,7 @@ from tiercel.memory.late import LateTable
 from tiercel.methods import BoundCachedMethod, is_method
 from tiercel.outcomes import value_of
 from tiercel.policy import Policy, accepting
+from tiercel.tags import tag_scope, tags_of_calls
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,6 +67,7 @@ class Settings:
         compress: Instead of the cache's compression.
         dispatcher: Name of the dispatcher for refreshes; None: the cache's.
         dispatcher_config: Its options.
+        tags: Names by which entries are dropped together with those of other functions.
     """
 
     key: Any = None
@@ -74,6 +78,7 @@ class Settings:
     compress: Any = None
     dispatcher: str | None = None
     dispatcher_config: Mapping[str, Any] = field(default_factory=dict)
+    tags: Sequence[str] | Callable[..., Sequence[str]] | None = None
 
 
 class Calls(Generic[P, R, T]):
@@ -121,6 +126,8 @@ class Calls(Generic[P, R, T]):
         self._keep = self._predicate()
         self._ttl = self._callable_ttl()
         self._unless = settings.policy.unless
+        self._prefix = "tiercel"
+        self._tags_of = tags_of_calls(self.name, settings.tags, self.plan.signature)
         if shared:
             self._claim_name()
         self._table = LateTable(len(self.plan.partition))
@@ -210,6 +217,7 @@ class Calls(Generic[P, R, T]):
             if self._subject is None:
                 if home.engine.backend is not None and self.name not in _named:
                     self._claim_name()
+                self._prefix = home.prefix
                 self.plan = self._compile_plan(home.prefix, home.encoders)
                 self._subject = self._make_subject(home)
                 self.hit_path.set_clock(home.engine.clock.monotonic)
@@ -248,11 +256,23 @@ class Calls(Generic[P, R, T]):
         table = self._subject.table if self._subject is not None and not off else None
         self._table.attach(table)
 
+    def renew_after_fork(self) -> None:
+        """Forget the computations that other threads of the parent were at."""
+        self._lock = threading.Lock()
+        if self._subject is not None:
+            self._subject.flights.clear()
+            self._subject.refreshing.clear()
+
     def call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
         """Return a call with its keys."""
         key = self.plan.key(*args, **kwargs)
         memory_key = self.hit_path.key(*args, **kwargs)
-        return Call(args, kwargs, key, key.text if memory_key is None else memory_key)
+        tags: tuple[str, ...] = ()
+        if self._tags_of is not None:
+            named = self._tags_of(*args, **kwargs)
+            tags = tuple([tag_scope(self._prefix, tag).name for tag in named])
+            key = Key(key.text, key.scopes + tags, key.spread)
+        return Call(args, kwargs, key, key.text if memory_key is None else memory_key, tags)
 
     def _serve(self, *args: Any, **kwargs: Any) -> Any:
         outcome = sync.run(self.subject.engine, self._served(args, kwargs))
@@ -308,6 +328,15 @@ _named: WeakValueDictionary[str, Calls[Any, Any, Any]] = WeakValueDictionary()
 def living_functions() -> list[Calls[Any, Any, Any]]:
     """Return the cached functions of this process."""
     return list(_functions)
+
+
+def _renew_after_fork() -> None:
+    for function in living_functions():
+        function.renew_after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_after_fork)
 
 
 def _suspend_all(off: bool) -> None:

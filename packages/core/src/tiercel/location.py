@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +55,7 @@ class Location:
 
 _FROM_TEXT = {"memory": int, "memory_bytes": int, "max_lag": float, "timeout": float}
 _PLAIN = {"prefix", "codec", "guarantee", "dispatcher"}
+_ALIASES = {"signing_key": "signing_keys"}
 _OBJECTS = {"compress", "signing_keys", "encryption_keys"}
 
 
@@ -63,13 +65,14 @@ def parse_location(owner: str, url: str | None, options: Mapping[str, Any]) -> L
     Raises:
         ConfigurationError: The URL has no scheme, or a parameter has a wrong value.
     """
-    given = {"signing_keys" if k == "signing_key" else k: v for k, v in options.items()}
+    given = {_ALIASES.get(name, name): value for name, value in options.items()}
     if isinstance(given.get("signing_keys"), (str, bytes)):
         given["signing_keys"] = (given["signing_keys"],)
     parts = urlsplit(url or "memory://")
     if not parts.scheme:
         raise ConfigurationError(f"cache {owner!r}: a URL such as redis://localhost/0 is needed")
-    parameters = {**dict(parse_qsl(parts.query, keep_blank_values=True)), **given}
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    parameters = {**{_ALIASES.get(name, name): value for name, value in query}, **given}
     common = {k: parameters.pop(k) for k in list(parameters) if k in _FROM_TEXT.keys() | _PLAIN}
     objects = {k: parameters.pop(k) for k in list(parameters) if k in _OBJECTS}
     for name in objects.keys() - given.keys():
@@ -91,8 +94,8 @@ def _number(owner: str, name: str, value: Any) -> Any:
         return None
     try:
         number = _FROM_TEXT[name](seconds(value) if not isinstance(value, str) else value)
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ConfigurationError(f"cache {owner!r}: {name}={value!r} must be a number") from error
-    if number < 0 or (number == 0 and name != "memory"):
+    if not 0 <= number < math.inf or (number == 0 and name != "memory"):
         raise ConfigurationError(f"cache {owner!r}: {name}={value!r} must be positive")
     return number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ParamSpec, Protocol, TypedDict, TypeVar, overload
 
@@ -34,6 +34,7 @@ class Options(TypedDict, total=False):
     unless: Callable[..., Any] | None
     copy: bool
     tiers: Tiers
+    tags: Sequence[str] | Callable[..., Sequence[str]] | None
     dispatcher: str | None
     dispatcher_config: Mapping[str, Any]
     codec: str | Codec | None

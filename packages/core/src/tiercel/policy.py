@@ -106,6 +106,20 @@ def seconds(value: Seconds) -> float:
     return value.total_seconds() if isinstance(value, timedelta) else float(value)
 
 
+def returned_life(owner: str, value: Any) -> float | None:
+    """Return in seconds what a callable `ttl` has returned; 0 or less: not to be stored.
+
+    Raises:
+        TypeError: It is no duration.
+    """
+    if value is None:
+        return None
+    known = isinstance(value, (int, float, timedelta)) and not isinstance(value, bool)
+    if not known or seconds(value) != seconds(value):
+        raise TypeError(f"{owner}: ttl returned {value!r} where seconds or a timedelta are needed")
+    return min(seconds(value), FOREVER)
+
+
 _POSITIVE = {"ttl", "negative_ttl", "lease"}
 _DURATIONS = _POSITIVE | {"jitter", "stale", "stale_on_error", "wait"}
 
@@ -119,7 +133,8 @@ def _duration(owner: str, name: str, value: Any) -> Any:
         raise ConfigurationError(f"{owner}: {name}={value!r} must be seconds or a timedelta")
     length = seconds(value)
     if not length >= 0 or (length == 0 and name in _POSITIVE):
-        raise ConfigurationError(f"{owner}: {name}={value!r} must be more than 0 seconds")
+        least = "more than 0 seconds" if name in _POSITIVE else "0 seconds or more"
+        raise ConfigurationError(f"{owner}: {name}={value!r} must be {least}")
     return min(length, FOREVER)
 
 
@@ -138,8 +153,11 @@ def _check(owner: str, policy: Policy) -> None:
         predicate = getattr(policy, name)
         if predicate is not None and not callable(predicate):
             raise ConfigurationError(f"{owner}: {name}={predicate!r} must be callable")
-    if policy.refresh_ahead < 0:
-        raise ConfigurationError(f"{owner}: refresh_ahead must be 0 or more")
+    beta = policy.refresh_ahead
+    if type(beta) not in (int, float) or not beta >= 0:
+        raise ConfigurationError(f"{owner}: refresh_ahead={beta!r} must be a number, 0 or more")
+    if not isinstance(policy.copy, bool):
+        raise ConfigurationError(f"{owner}: copy={policy.copy!r} must be True or False")
     if policy.tiers not in get_args(Tiers):
         raise ConfigurationError(f"{owner}: tiers={policy.tiers!r}: one of {get_args(Tiers)}")
     if policy.atomic_writes not in get_args(AtomicWrites):

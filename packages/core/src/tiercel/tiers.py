@@ -14,11 +14,14 @@ from tiercel.contracts.codec import Codec
 from tiercel.contracts.dispatcher import Dispatcher
 from tiercel.dispatch import make_dispatcher
 from tiercel.engine.channel import ChannelThread
+from tiercel.engine.keeper import Keeper
 from tiercel.engine.keyvalue import adapt
 from tiercel.engine.state import Engine
 from tiercel.engine.sync import run
 from tiercel.errors import ConfigurationError
+from tiercel.keys.constructor import KeyOptions
 from tiercel.keys.encoding import Encoders
+from tiercel.keys.layout import make_layout
 from tiercel.location import Location, parse_location
 from tiercel.memory import MemoryTier
 from tiercel.plugins import Observers, default_registry
@@ -64,7 +67,17 @@ class CacheTiers:
             }
         )
         self._dispatchers: dict[tuple[str, str], Dispatcher] = {}
+        self._check_choices()
         _living.add(self)
+
+    def _check_choices(self) -> None:
+        """Refuse now what the first call of a function would stumble over."""
+        location = self._location
+        make_layout(location.prefix, self.name, None, KeyOptions(), ())
+        if location.codec != "safe" or location.compress is not None or location.encryption_keys:
+            self.codec(None, None)
+        if location.dispatcher is not None:
+            default_registry().dispatcher(location.dispatcher)
 
     def _check_guarantee(self, wanted: str | None) -> None:
         if wanted is None:
@@ -95,6 +108,8 @@ class CacheTiers:
             max_lag=location.max_lag,
             pushes=pushes,
         )
+        if shared is not None:
+            engine.keeper = Keeper(self.clock, lambda steps: run(engine, steps))
         if engine.channel is not None:
             engine.follower = ChannelThread(engine.channel, lambda steps: run(engine, steps))
         return engine
@@ -149,6 +164,8 @@ class CacheTiers:
             engine.follower.forget()
         if engine.wakes is not None:
             engine.wakes.forget_thread()
+        if engine.keeper is not None:
+            engine.keeper.forget()
 
     def __repr__(self) -> str:
         tiers = [f"memory={self._location.memory}"] if self.engine.memory is not None else []

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from tiercel.cached import CachedFunction
+from tiercel.contracts.backend import Scope
 from tiercel.engine.drop import drop_key, drop_scopes
 from tiercel.engine.effects import Gather, Run, Steps
 from tiercel.engine.manual import add, put, update
@@ -105,6 +106,10 @@ class Values:
     def clear(self) -> Steps[None]:
         """Remove all."""
         yield from drop_scopes(self._function.subject, self._function.plan.scope())
+
+    def drop(self, *scopes: Scope) -> Steps[None]:
+        """Drop scopes that are not those of one function."""
+        yield from drop_scopes(self._function.subject, *scopes)
 
     def _call(self, key: Any) -> Call:
         return self._function.call((key,), {})

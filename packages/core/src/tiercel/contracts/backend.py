@@ -49,7 +49,7 @@ class Key(Struct, frozen=True, gc=False):
         scopes: Names of the stamps the entry depends on, the function's first, then one for
             each leading prefix of its partition.
         spread: Text that decides where a distributed backend puts the entry together with its
-            stamps: the leading partition value or, without partition, the suffix.
+            stamps: the leading partition value or, without partition, the whole text.
     """
 
     text: str

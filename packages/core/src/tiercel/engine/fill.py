@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tiercel.contracts.backend import Begun, Fill
 from tiercel.engine.compute import compute, compute_alone, verdict
@@ -68,8 +70,9 @@ def complete(
 ) -> Steps[Outcome]:
     """Compute under a right and store what its policy lets in."""
     try:
-        value, took = yield from compute(subject, call, flight)
-        ttl, keep = yield from verdict(subject, call, value)
+        with _lease_kept(subject, call, right):
+            value, took = yield from compute(subject, call, flight)
+            ttl, keep = yield from verdict(subject, call, value)
     except GeneratorExit:
         raise
     except subject.policy.cache_exceptions as error:
@@ -91,6 +94,20 @@ def complete(
     return outcome
 
 
+@contextmanager
+def _lease_kept(subject: Subject, call: Call, right: Right) -> Iterator[None]:
+    """See to it that a lease outlives a computation that takes longer than it lives."""
+    keeper, token = subject.engine.keeper, right.token
+    if keeper is None or token is None:
+        yield
+        return
+    keeper.keep(token, call.key, subject.policy.lease)
+    try:
+        yield
+    finally:
+        keeper.release(token)
+
+
 def _rescue(subject: Subject, call: Call, error: BaseException) -> Steps[Outcome | None]:
     """Serve what is left of an old entry instead of an error, where the policy allows.
 
@@ -110,7 +127,11 @@ def _last_resort(subject: Subject, call: Call, grace: float) -> Steps[Outcome | 
         seen = yield from look(subject, call)
     except BackendError:
         return None
-    return seen.outcome(Status.STALE) if seen.found and -seen.soft_left < grace else None
+    if not seen.found or -seen.soft_left >= grace:
+        return None
+    outcome = seen.outcome(Status.STALE)
+    outcome.cause = Cause.EXPIRED
+    return outcome
 
 
 def store(
@@ -124,6 +145,8 @@ def store(
     stored = False
     if right.token is not None:
         stored = yield from _fill(subject, call, right, outcome, (soft, hard), took)
+        if right.refused:
+            return outcome
     outcome.left = math.inf if ttl is None else hard
     remember(subject, right.place, outcome, since=since, soft_left=soft, stored=stored, took=took)
     return outcome

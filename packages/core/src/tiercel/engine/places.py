@@ -76,7 +76,8 @@ def reserve(subject: Subject, call: Call) -> Place:
     if table is None:
         return Place(None, None, now, trusted=False)
     text = None if subject.backend is None else call.key.text
-    reservation = table.reserve(call.memory_key, text, call.key.scopes)
+    scopes = call.key.scopes[: table.partitions + 1]
+    reservation = table.reserve(call.memory_key, text, scopes, call.tags)
     return Place(table, reservation, now, subject.engine.trusts_memory())
 
 
@@ -100,7 +101,8 @@ def leftover(subject: Subject, call: Call, grace: float) -> Outcome | None:
     origin = _origin(subject, entry)
     if now >= origin.soft_end + grace:
         return None
-    return Outcome(entry.value, Status.STALE, Tier.MEMORY, Cause.EXPIRED, now - origin.born)
+    age, left = now - origin.born, entry.hard - now
+    return Outcome(entry.value, Status.STALE, Tier.MEMORY, Cause.EXPIRED, age, left)
 
 
 def _served(subject: Subject, entry: Entry) -> Recalled | None:

@@ -14,6 +14,7 @@ from tiercel.contracts.codec import Codec
 from tiercel.contracts.dispatcher import Dispatcher, Task
 from tiercel.engine.channel import Channel, ChannelThread
 from tiercel.engine.flights import Flights
+from tiercel.engine.keeper import Keeper
 from tiercel.engine.outage import Breaker, PendingDrops
 from tiercel.engine.wakes import Wakes
 from tiercel.entry import FOREVER
@@ -36,6 +37,8 @@ class Engine:
 
     Attributes:
         channel: How memory follows the shared tier; None where the backend has no push.
+        follower: The thread that does so; None where tests step the channel themselves.
+        keeper: What renews leases during long computations; None likewise.
         max_lag: Seconds that memory may serve an entry after it was dropped elsewhere.
     """
 
@@ -61,6 +64,7 @@ class Engine:
         self.wakes = Wakes(backend) if backend is not None else None
         self.channel = Channel(memory, clock, max_lag) if pushes and memory is not None else None
         self.follower: ChannelThread | None = None
+        self.keeper: Keeper | None = None
 
     def trusts_memory(self) -> bool:
         """Tell whether what is in memory needs no validation now."""
@@ -207,12 +211,14 @@ class Call(Struct, gc=False):
         kwargs: As given.
         key: Its identity in the shared tier.
         memory_key: Its identity in the memory tier: typed arguments, or the key's text.
+        tags: Names of the scopes of its tags; they stand last among the scopes of the key.
     """
 
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     key: Key
     memory_key: Hashable
+    tags: tuple[str, ...] = ()
 
 
 class Right(Struct):

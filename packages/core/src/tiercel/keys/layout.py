@@ -4,8 +4,9 @@
     prefix:namespace:function:v1!2.9f31c07a            the scope of a function with two partitions
     prefix:namespace:function:v1:partition!2.9f31c07a  the scope of a partition
 
-What stands between two colons never holds one, so the texts tell themselves apart. Whatever is
-longer than its room is replaced by its digest, which no value can be written like.
+What stands between two colons never holds one. Parts that follow the version hold a `=` or are
+digests, and versions neither, so the texts tell themselves apart also where the namespace is left
+out. Whatever is longer than its room is replaced by its digest, which no value can be written like.
 """
 
 from __future__ import annotations
@@ -95,23 +96,15 @@ def _head(prefix: str, function: str, options: KeyOptions, version: str) -> str:
             f"the prefix of a cache must be 1 to {_MAX_WORD} letters, digits or _.@/+~-, "
             f"not {prefix!r}"
         )
-    name = _function(options.key_identifier or function)
+    name = escape_name(options.key_identifier or function)
     names = f"{escape(options.namespace)}:{name}" if options.namespace else name
     if len(prefix) + len(names) + len(version) + 2 > _MAX_HEAD:
         names = digest(names)
     return f"{prefix}:{names}:{version}"
 
 
-def _function(name: str) -> str:
-    text = escape_name(name)
-    if text.startswith("v") and "/" not in text:
-        # Where the namespace is left out, nothing may look like the version that follows.
-        return f"%{ord('v'):02X}{text[1:]}"
-    return text
-
-
 def _version(version: str | int) -> str:
-    text = f"v{escape(str(version)).replace('/', '%2F')}"
+    text = f"v{escape(str(version))}"
     if not is_version(version) or len(text) > _MAX_WORD:
         raise ConfigurationError(
             f"a version must be an integer or short text of at most {_MAX_WORD - 1} characters, "

@@ -36,6 +36,19 @@ class Fifo:
         self.root.next = None
         self.size = 0
 
+    def pop(self) -> Entry:
+        """Take the first entry; there must be one."""
+        root = self.root
+        entry = root.next
+        assert entry is not None
+        root.next = entry.next
+        if self.tail is entry:
+            self.tail = root
+        if self.hand is entry:
+            self.hand = root
+        self.size -= 1
+        return entry
+
     def take(self, entry: Entry) -> None:
         """Take the entry behind the hand."""
         self.hand.next = entry.next
@@ -45,26 +58,25 @@ class Fifo:
 
 
 class Ghosts:
-    """Hashes of keys that left the small queue unvisited: at least the last half of `capacity`."""
+    """Hashes of keys that left the small queue unvisited: at least the last half of `capacity`.
 
-    __slots__ = ("_half", "_newer", "_older")
+    Attributes:
+        newer: The last ones.
+        older: Those before them.
+    """
+
+    __slots__ = ("_half", "newer", "older")
 
     def __init__(self, capacity: int) -> None:
         self._half = capacity // 2
-        self._newer: set[int] = set()
-        self._older: set[int] = set()
-
-    def __len__(self) -> int:
-        return len(self._newer) + len(self._older)
-
-    def __contains__(self, ghost: int) -> bool:
-        return ghost in self._newer or ghost in self._older
+        self.newer: set[int] = set()
+        self.older: set[int] = set()
 
     def add(self, ghost: int) -> None:
         """Remember a hash; forgets half of all at once now and then, which needs no queue."""
-        if len(self._newer) > self._half:
-            self._older, self._newer = self._newer, set()
-        self._newer.add(ghost)
+        if len(self.newer) > self._half:
+            self.older, self.newer = self.newer, set()
+        self.newer.add(ghost)
 
 
 class S3Fifo:
@@ -106,20 +118,18 @@ class S3Fifo:
         small, main = self._small, self._main
         if now >= self._due:
             self._sweep(now, gone)
-        if (
-            small.size + main.size - self.dropped >= self._max_entries
-            or self._max_bytes is not None
-        ):
+        if small.size + main.size >= self._max_entries or self._max_bytes is not None:
             self._make_room(entry.size, gone)
-        known = known or hash(entry.key) ^ entry.part.generation.salt in self._ghosts
-        queue = main if known else small
+        ghosts, ghost = self._ghosts, hash(entry.key) ^ entry.part.generation.salt
+        queue = main if known or ghost in ghosts.newer or ghost in ghosts.older else small
         entry.next = None
         queue.tail.next = queue.tail = entry
         queue.size += 1
         if entry.hard < self._due_again:
             self._due_again = entry.hard
             self._due = min(self._due, entry.hard)
-        self.bytes += entry.size
+        if self._max_bytes is not None:
+            self.bytes += entry.size
         return gone
 
     def drop(self, entry: Entry) -> None:
@@ -135,22 +145,15 @@ class S3Fifo:
         self._due = self._due_again = NEVER
 
     def _make_room(self, size: int, gone: list[Entry]) -> None:
-        small, main = self._small, self._main
+        small, main, max_bytes = self._small, self._main, self._max_bytes
         scanned = 0
-        while (held := small.size + main.size) and (
-            held - self.dropped >= self._max_entries or self._is_crowded(held, size)
-        ):
+        while held := small.size + main.size:
+            if held - self.dropped < self._max_entries and held < self._max_held:
+                if max_bytes is None or self.bytes + size <= max_bytes:
+                    return
             # A fifth of what is held, not of what may be held: bytes may be the tighter bound.
             queue = small if small.size * 4 > main.size else main
-            root = queue.root
-            entry = root.next
-            assert entry is not None
-            root.next = entry.next
-            if queue.tail is entry:
-                queue.tail = root
-            if queue.hand is entry:
-                queue.hand = root
-            queue.size -= 1
+            entry = queue.pop()
             if entry.visited and scanned < MAX_SCAN:
                 scanned += 1
                 self._keep(entry)
@@ -160,11 +163,6 @@ class S3Fifo:
                 self._ghosts.add(hash(entry.key) ^ entry.part.generation.salt)
             self._uncount(entry)
             gone.append(entry)
-
-    def _is_crowded(self, held: int, size: int) -> bool:
-        return held >= self._max_held or (
-            self._max_bytes is not None and self.bytes + size > self._max_bytes
-        )
 
     def _keep(self, entry: Entry) -> None:
         """Give an entry that was hit another round, in the main queue."""

@@ -45,6 +45,9 @@ class FunctionTable:
         """Return how many entries can be served; counts them one by one."""
         return sum(1 for _ in self)
 
+    def __bool__(self) -> bool:
+        return True  # An empty one is still there: `if table` asks that.
+
     def __iter__(self) -> Iterator[Entry]:
         """Iterate over the entries that have not ended, stale ones included."""
         now = self.tier.clock.monotonic()
@@ -97,13 +100,14 @@ class FunctionTable:
         Raises:
             ValueError: The number of scopes is not what the table was made for.
         """
+        root = self.root
         if text is None and tags == () and not self._sized:
-            entry = Entry(key, self.root)
+            entry = Entry(key, root)
             # Where it is the first of its key it needs no lock: `setdefault` is atomic.
-            if not self.partitions and self.entries.setdefault(key, entry) is entry:
+            if not self.partitions and root.generation.entries.setdefault(key, entry) is entry:
                 return entry
         else:
-            entry = DetailedEntry(key, self.root)
+            entry = DetailedEntry(key, root)
             entry.text, entry.size = text, 0
             entry.tags = tags if tags is None else tuple(tags)
         if len(scopes) != self.partitions + 1 and (scopes or self.partitions):
@@ -143,7 +147,7 @@ class FunctionTable:
             ValueError: Tags are given that were not reserved.
         """
         tier = self.tier
-        if tags is not None or reservation.tags is None or self._sized:
+        if tags is not None or type(reservation) is DetailedEntry:
             self._detail(reservation, value, size, tags)
         now = tier.now()
         tier.lock.acquire()  # A `with` would cost twice as much.
@@ -154,8 +158,13 @@ class FunctionTable:
         tier.busy = True
         evicted = tier.evictions
         try:
-            too_large = self._sized and reservation.size > (tier.max_bytes or 0)
-            if reservation.hard != RESERVED or not reservation.part.served or too_large:
+            part = reservation.part
+            alive = part.alive and (part.parent is None or part.served)
+            if (
+                not alive
+                or reservation.hard != RESERVED
+                or (self._sized and not tier.fits(reservation))
+            ):
                 tier.refuse(reservation)
                 return None
             reservation.value = value
@@ -198,15 +207,16 @@ class FunctionTable:
     def _detail(
         self, entry: Entry, value: Any, size: int | None, tags: Sequence[str] | None
     ) -> None:
-        if entry.tags is None:
-            self.tier.tag(entry, tuple(tags or ()))
-        elif tags is not None and not set(tags) <= set(entry.tags):
+        if entry.tags is not None and not set(tags or ()) <= set(entry.tags):
             raise ValueError(
-                f"tags {tuple(tags)!r} of table {self.name!r} were not reserved: pass them, or"
-                " None, to reserve() so that a drop in the meantime is noticed"
+                f"tags {tuple(tags or ())!r} of table {self.name!r} were not reserved: pass them,"
+                " or None, to reserve() so that a drop in the meantime is noticed"
             )
-        if self._sized:
-            entry.size = ENTRY_OVERHEAD + sys.getsizeof(value) if size is None else size
+        if isinstance(entry, DetailedEntry):
+            if entry.tags is None:
+                self.tier.tag(entry, tuple(tags or ()))
+            if self._sized:
+                entry.size = ENTRY_OVERHEAD + sys.getsizeof(value) if size is None else size
 
     def _renew(self) -> None:
         self.root = Partition(self.name, None, Generation(self.statistics))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakSet, WeakValueDictionary
 
 from tiercel.clock import SYSTEM_CLOCK, Clock
 from tiercel.errors import ConfigurationError
-from tiercel.memory.entry import NEVER, RESERVED, SPOILED, Entry
+from tiercel.memory.entry import NEVER, RESERVED, SPOILED, DetailedEntry, Entry
 from tiercel.memory.eviction import S3Fifo
 from tiercel.memory.names import Names
 from tiercel.memory.partition import Partitions
@@ -86,6 +86,9 @@ class MemoryTier:
         """Return how many entries take up room, those that died a moment ago included."""
         return self.queues.held
 
+    def __bool__(self) -> bool:
+        return True  # An empty one is still there: `if table` asks that.
+
     @property
     def bytes(self) -> int:
         """The sizes of all entries; 0 where bytes are not bounded."""
@@ -127,10 +130,11 @@ class MemoryTier:
             known = self._partitions.drop(name)
             if known:
                 self.queues.expect_dead()
-            if table := self._tables.get(name):
+            table = self._tables.get(name)
+            if table is not None:
                 table.drop()
             found = self._names.with_text(name)
-            if not (known or table or found):
+            if not known and table is None and not found:
                 found = self._names.with_tag(name)
             values = [self.discard(entry) for entry in found]
         del values  # Finalizers of values run without the lock.
@@ -169,7 +173,7 @@ class MemoryTier:
             finally:
                 self.busy = False
 
-    def tag(self, entry: Entry, tags: tuple[str, ...]) -> None:
+    def tag(self, entry: DetailedEntry, tags: tuple[str, ...]) -> None:
         """Give a reservation the tags of its result."""
         with self.lock:
             self._names.tag(entry, tags)
@@ -186,17 +190,21 @@ class MemoryTier:
                 finally:
                     self.busy = False
 
+    def fits(self, entry: Entry) -> bool:
+        """Whether an entry is small enough for the tier."""
+        return self.max_bytes is None or entry.size <= self.max_bytes
+
     def admit(self, entry: Entry, now: float) -> list[Any]:
         """Store an entry that has its value; return what is to be freed without the lock."""
-        replaced = None
         generation = entry.part.generation
+        replaced = value = None
         if generation.entries.get(entry.key) is not entry:
             replaced = generation.claim(entry)
-        value = None if replaced is None else self.discard(replaced)
+            value = None if replaced is None else self.discard(replaced)
         garbage: list[Any] = self.queues.add(entry, now, replaced is not None)
         for gone in garbage:
             part = gone.part
-            if gone.hard > now and part.served:
+            if gone.hard > now and part.alive and (part.parent is None or part.served):
                 self.evictions += 1
                 part.generation.statistics.evictions += 1
             self._forget(gone)
@@ -225,10 +233,15 @@ class MemoryTier:
 
     def _forget(self, entry: Entry) -> None:
         """Let go of all that knows an entry which is neither queued nor reserved any more."""
-        entry.part.generation.remove(entry)
-        if entry.part.parent is not None:
-            self._partitions.release(entry.part)
-        if entry.text is not None or entry.tags != ():
+        part = entry.part
+        entries = part.generation.entries
+        if entries.get(entry.key) is entry:
+            del entries[entry.key]
+        else:
+            part.generation.remove(entry)
+        if part.parent is not None:
+            self._partitions.release(part)
+        if type(entry) is DetailedEntry:
             self._names.remove(entry)
 
     def _settle_abandoned(self) -> None:

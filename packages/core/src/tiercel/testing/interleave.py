@@ -78,61 +78,34 @@ def explore(
 
 
 class _Search:
-    """The states that were seen, and the schedules that are still to be tried.
-
-    Looking at a process is what costs most, so each is looked at once for every schedule that
-    ends with a step of it: prefixes are numbered, and replaying one changes nothing.
-    """
+    """The states that were seen, and the schedules that are still to be tried."""
 
     def __init__(self, make: Callable[[], Simulation]) -> None:
         self._make = make
-        self._parts: dict[Hashable, int] = {}
-        self._prefixes: dict[tuple[int, Choice], int] = {}
-        self._looked: dict[tuple[int, int], int] = {}
-        self.seen: set[tuple[int, ...]] = set()
+        self._first: Simulation | None = None
+        self.seen: set[Hashable] = set()
         self.pending: list[tuple[Choice, ...]] = [()]
         self.transitions = 0
 
     def follow(self, schedule: Sequence[Choice]) -> Failure | None:
         """Replay a schedule and go on from there until a state that was seen, or the end."""
-        path = [0]
-        with running(self._make) as simulation:
+        with running(self._make, self._first) as simulation:
+            self._first = self._first or simulation
             try:
                 for choice in schedule:
-                    self._step(simulation, choice, path)
-                while self._is_new(simulation, path):
+                    simulation.step(choice)
+                while (state := simulation.fingerprint()) not in self.seen:
+                    self.seen.add(state)
                     choices = simulation.choices()
                     if not choices:
                         simulation.finish()
                         break
                     self.transitions += len(choices)
                     self.pending += [(*simulation.taken, other) for other in choices[1:]]
-                    self._step(simulation, choices[0], path)
+                    simulation.step(choices[0])
             except Violation:
                 return replay(self._make, simulation.taken)
         return None
-
-    def _step(self, simulation: Simulation, choice: Choice, path: list[int]) -> None:
-        path.append(self._prefixes.setdefault((path[-1], choice), len(self._prefixes) + 1))
-        simulation.step(choice)
-
-    def _is_new(self, simulation: Simulation, path: Sequence[int]) -> bool:
-        state = tuple(
-            [
-                self._look((number, path[changed]), value)
-                for number, (changed, value) in enumerate(simulation.fingerprints())
-            ]
-        )
-        if state in self.seen:
-            return False
-        self.seen.add(state)
-        return True
-
-    def _look(self, part: tuple[int, int], value: Callable[[], Hashable]) -> int:
-        number = self._looked.get(part)
-        if number is None:
-            number = self._looked[part] = self._parts.setdefault(value(), len(self._parts))
-        return number
 
 
 def replay(make: Callable[[], Simulation], schedule: Sequence[Choice]) -> Failure | None:
@@ -167,10 +140,12 @@ def run_at_random(make: Callable[[], World], seed: int) -> tuple[World, Failure 
 
 
 @contextmanager
-def running(make: Callable[[], World]) -> Iterator[World]:
+def running(make: Callable[[], World], like: Simulation | None = None) -> Iterator[World]:
     """Set up a simulation and let it decide everything random, until it is closed."""
     with repeatable():
         simulation = make()
+        if like is not None:
+            simulation.remember(like)
         try:
             yield simulation
         finally:

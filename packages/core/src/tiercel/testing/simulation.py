@@ -14,25 +14,39 @@ from asyncio import CancelledError
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import Context
-from functools import partial
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tiercel.contracts.backend import Begin, Command, DropScopes, Key, Mailbox, Poll, ReadThenBegin
+from tiercel.contracts.backend import (
+    Begin,
+    Command,
+    DropKey,
+    DropScopes,
+    Fill,
+    Key,
+    Mailbox,
+    Poll,
+    ReadThenBegin,
+    Release,
+)
 from tiercel.engine import sync
 from tiercel.engine.effects import Await, Detach, Enqueue, Gather, Listen, Run
 from tiercel.codec import SafeCodec
 from tiercel.engine.state import Call, Engine, Subject
+from tiercel.errors import BackendRefused
 from tiercel.plugins.observing import Observers
 from tiercel.policy import Policy
 from tiercel.testing.clock import VirtualClock
-from tiercel.testing.fingerprint import Canon
+from tiercel.testing.fingerprint import ATOMS, Canon
 from tiercel.testing.simulated import SimulatedBackend
 
 Steps = Generator[Any, Any, Any]
+
+WAKING = (Fill, Release, DropKey, DropScopes)
+"""Commands that may wake those who wait for a lease."""
 
 TIME = -1
 """Number of the actor that acts when nobody else can: time passes until the next time-out."""
@@ -44,6 +58,16 @@ class Violation(AssertionError):
 
 class Pause(Struct, frozen=True):
     """Let the others act; what follows, up to the next command, is one step."""
+
+
+class Look(Struct, frozen=True):
+    """Look at the world, or change it, within the present step; replies what `at` returns.
+
+    It is the only way in which an actor may learn anything: what it has been told is what a
+    checker recognises its state by.
+    """
+
+    at: Callable[[], Any]
 
 
 class Until(Struct, frozen=True):
@@ -73,7 +97,7 @@ class Process:
         engine: The cache of this process.
         alive: False once it was killed: its actors never act again.
         crowd: How many actors it has.
-        touched: How many steps had been taken when something last happened in it.
+        log: Number that stands for everything that it has been told so far, in order.
     """
 
     def __init__(self, name: str, engine: Engine) -> None:
@@ -81,7 +105,7 @@ class Process:
         self.engine = engine
         self.alive = True
         self.crowd = 0
-        self.touched = 0
+        self.log = 0
         self._mailbox: Mailbox | None = None
 
     @property
@@ -102,15 +126,15 @@ class Process:
             self._mailbox = backend.open_mailbox(self.name)
             wakes.address, wakes.settled = self.name, True
 
-    def deliver(self) -> bool:
-        """Hand out the wakes that have arrived; tell whether there were any."""
+    def deliver(self) -> Sequence[str]:
+        """Hand out the wakes that have arrived, and return them."""
         wakes = self.engine.wakes
         if self._mailbox is None or wakes is None:
-            return False
+            return ()
         texts = self._mailbox.receive(timeout=0.0)
         for text in texts:
             wakes.wake(text)
-        return bool(texts)
+        return texts
 
 
 class Actor:
@@ -199,6 +223,8 @@ class Simulation:
     Attributes:
         taken: The choices so far.
         trace: What happened in them, in words, if `recording`.
+        refused: Types of commands that the shared tier refuses now.
+        acting: Number of the actor that takes the present step.
         patient: Whether time may pass when nobody can act; else that is a violation of P5.
     """
 
@@ -230,8 +256,11 @@ class Simulation:
         self.trace: list[str] = []
         self.recording = False
         self.patient = True
-        self.touched = 0
-        self._acting = TIME
+        self.refused: frozenset[type] = frozenset()
+        self.log = 0
+        self.states_by_log: dict[tuple[str | None, int], int] = {}
+        self._numbers: dict[Hashable, int] = {}
+        self.acting = TIME
         self._tokens: dict[int, int] = {}
 
     # What subclasses may refine
@@ -269,10 +298,18 @@ class Simulation:
             actor.process.crowd += 1
         return actor
 
+    def number(self, value: Hashable) -> int:
+        """Return a number that stands for a value."""
+        return self._numbers.setdefault(value, len(self._numbers) + 1)
+
+    def remember(self, other: Simulation) -> None:
+        """Share the numbers of another simulation of the same world."""
+        self._numbers, self.states_by_log = other._numbers, other.states_by_log
+
     def token(self, length: int) -> bytes:
         """Return bytes that no other call returns, whatever the order in which actors act."""
-        count = self._tokens[self._acting] = self._tokens.get(self._acting, 0) + 1
-        return ((self._acting + 2) * 2**24 + count).to_bytes(length, "big")
+        count = self._tokens[self.acting] = self._tokens.get(self.acting, 0) + 1
+        return ((self.acting + 2) * 2**24 + count).to_bytes(length, "big")
 
     # Steps
 
@@ -315,16 +352,8 @@ class Simulation:
             self.clock.advance(max(0.0, min(self._alarms()) - self.clock.monotonic()))
             self._note("time", f"passes until {self.clock.monotonic():g}")
             return
-        self._acting = choice.actor
-        actor = self.actors[choice.actor]
-        self._touch(actor.process)
-        self._take(actor, choice.way)
-
-    def _touch(self, process: Process | None) -> None:
-        if process is None:
-            self.touched = len(self.taken)
-        else:
-            process.touched = len(self.taken)
+        self.acting = choice.actor
+        self._take(self.actors[choice.actor], choice.way)
 
     def _take(self, actor: Actor, way: int) -> None:
         actor.steps += 1
@@ -366,21 +395,29 @@ class Simulation:
 
     def _execute(self, actor: Actor, command: Command[Any]) -> Any:
         assert actor.process is not None
+        if type(command) in self.refused:
+            raise BackendRefused(f"simulated: {type(command).__name__} is refused")
         asked = replace(command, block=0.0) if isinstance(command, Poll) else command
         reply = sync.run(actor.process.engine, _alone(asked))
-        for process in self.processes:
-            if process.deliver():
-                self._touch(process)
+        if isinstance(command, WAKING):
+            for process in self.processes:
+                if texts := process.deliver():
+                    self._tell(process, "wake", texts)
         return reply
+
+    def _tell(self, place: Process | None, whom: str, what: Any) -> None:
+        """Note what a process, or the outside, was told when: it decides how it goes on."""
+        told = what if type(what) in ATOMS else Canon(self.constants)(what)
+        place_ = self if place is None else place
+        place_.log = self.number((place_.log, whom, told, self.clock.monotonic()))
 
     def _go_on(self, actor: Actor, reply: Any) -> None:
         """Resume an actor until it asks for something that others may notice."""
-        error = None
-        if isinstance(reply, _Raised):
-            reply, error = None, reply.error
         while True:
-            effect = actor.effect = actor.resume(reply, error)
-            reply = error = None
+            self._tell(actor.process, actor.name, reply)
+            error = reply.error if isinstance(reply, _Raised) else None
+            effect = actor.effect = actor.resume(None if error else reply, error)
+            reply = None
             if isinstance(effect, Await):
                 actor.deadline = self.clock.monotonic() + max(effect.timeout, 0.0)
             if isinstance(effect, Gather):
@@ -389,6 +426,8 @@ class Simulation:
                 actor.call(_outcome(self._detach(actor, effect)))
             elif isinstance(effect, Enqueue):
                 self._enqueue(actor, effect)
+            elif isinstance(effect, Look):
+                reply = effect.at()
             elif isinstance(effect, Listen):
                 assert actor.process is not None
                 actor.process.listen()
@@ -435,25 +474,27 @@ class Simulation:
                 raise Violation(f"P5: {actor.name} is blocked for ever")
         self.ended()
 
-    def fingerprints(self) -> Iterator[tuple[int, Callable[[], Hashable]]]:
-        """Yield what two simulations share only if they go on alike, part by part.
+    def fingerprint(self) -> Hashable:
+        """Return a value that two simulations share only if they go on alike."""
+        places = [self._known(self, None), *(self._known(p, p) for p in self.processes)]
+        return (self.number(self._outside()), *places)
 
-        Yields:
-            After how many steps the part last changed, and what tells its value.
-        """
-        canon = partial(Canon, self.constants)
-        yield len(self.taken), self._outside
-        yield self.touched, lambda: canon()(self._states_in(None))
-        for process in self.processes:
-            state = (process, self._states_in)
-            yield process.touched, partial(lambda p, states: canon()((p.state(), states(p))), *state)
+    def _known(self, place: Process | Simulation, process: Process | None) -> int:
+        """Return what stands for the state of a process; worked out once for each log."""
+        found = self.states_by_log.get((process and process.name, place.log))
+        if found is None:
+            own = process.state() if process is not None else ()
+            value = Canon(self.constants)((own, self._states_in(process)))
+            found = self.states_by_log[process and process.name, place.log] = self.number(value)
+        return found
 
     def _outside(self) -> Hashable:
         now = self.clock.monotonic()
         stored = self.backend.snapshot()
         cells = sorted((n, c.data, c.deadline) for n, c in stored.cells.items() if c.deadline > now)
         alive = tuple([process.alive for process in self.processes])
-        return (now, self.backend.unreachable, alive, tuple(cells), stored.stream, self.state())
+        faults = (self.backend.unreachable, self.refused)
+        return (now, faults, alive, tuple(cells), stored.stream, self.state())
 
     def _states_in(self, process: Process | None) -> list[Sequence[Any]]:
         return [actor.state() for actor in self.actors if actor.process is process]

@@ -1,0 +1,43 @@
+"""`./dev bench`: everything that is claimed about speed, measured in one run beside the peers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import keys, memory_tier, peers, shared_tier
+from benchmarks.measure import Row, table
+
+SUITES: Mapping[str, Callable[[argparse.Namespace], list[Row]]] = {
+    "memory": lambda options: memory_tier.rows(),
+    "keys": lambda options: keys.rows(),
+    "shared": lambda options: shared_tier.rows(entries=options.entries),
+    "peers": lambda options: peers.rows(),
+}
+
+
+def main() -> int:
+    """Run the suites that are asked for; 1 if a goal was missed and `--strict` is given."""
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
+    parser.add_argument("suites", nargs="*", help=f"of {', '.join(SUITES)}; all by default")
+    parser.add_argument("--entries", type=int, default=1_000_000, help="in the dropped partition")
+    parser.add_argument("--strict", action="store_true", help="fail if a goal is missed")
+    options = parser.parse_args()
+    unknown = sorted(set(options.suites) - SUITES.keys())
+    if unknown:
+        parser.error(f"no suite {unknown[0]!r}; there are {', '.join(SUITES)}")
+    missed = 0
+    for name in options.suites or SUITES:
+        rows = SUITES[name](options)
+        print(f"\n{name}\n{table(rows)}", flush=True)
+        missed += sum(row.goal is not None and row.ratio > row.goal for row in rows)
+    print(f"\n{missed} goal(s) missed" if missed else "\nevery goal met")
+    return 1 if missed and options.strict else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Servers, and one caller for each way of executing commands."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tiercel.spi import STAMPS_OFFSET, BackendLocation, Begin, Command, Fill, Granted, Key
+from tiercel.testing.servers import RedisCluster, RedisServer
+from tiercel_redis.backend import RedisBackend
+
+_prefixes = (f"test{number}" for number in itertools.count())
+
+
+class Caller:
+    """Executes commands on one backend, from this thread or on an event loop of its own."""
+
+    def __init__(self, url: str, *, asynchronous: bool = False, **location: Any) -> None:
+        self.prefix = next(_prefixes)
+        self.backend = RedisBackend(BackendLocation(url, self.prefix, **location))
+        self._runner = asyncio.Runner() if asynchronous else None
+
+    def __call__(self, command: Command[Any]) -> Any:
+        if self._runner is None:
+            return self.backend.execute(command)
+        return self._runner.run(self.backend.aexecute(command))
+
+    def key(self, name: str, partition: str = "p") -> Key:
+        function = f"{self.prefix}:f"
+        return Key(f"{function}:{name}", (function, f"{function}:{{{partition}}}"), partition)
+
+    def begin(self, key: Key, **options: Any) -> Any:
+        times: dict[str, Any] = {"lease": 5.0, "stamp_life": 60.0}
+        return self(Begin(key, **times | options))
+
+    def granted(self, key: Key, **options: Any) -> Granted:
+        begun = self.begin(key, **options)
+        assert isinstance(begun, Granted), begun
+        return begun
+
+    def fill(self, key: Key, body: bytes = b"value", life: float = 30.0, **options: Any) -> bytes:
+        """Store something under current stamps and return what was stored."""
+        granted = self.granted(key, force=True)
+        stored = self.payload(granted, body)
+        assert self(Fill(key, granted.token, stored, life, **options)) is True
+        return stored
+
+    @staticmethod
+    def payload(granted: Granted, body: bytes = b"value") -> bytes:
+        """Return bytes that carry the stamps where an entry's header does."""
+        return b"h" * STAMPS_OFFSET + b"".join(stamp[:16] for stamp in granted.stamps) + body
+
+    def close(self) -> None:
+        self.backend.close()
+        if self._runner is not None:
+            self._runner.run(self.backend.aclose())
+            self._runner.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[RedisServer]:
+    with RedisServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[RedisCluster]:
+    with RedisCluster() as running:
+        yield running
+
+
+@pytest.fixture(params=["server", "cluster"])
+def url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param).url)
+
+
+@pytest.fixture
+def open_caller() -> Iterator[Callable[..., Caller]]:
+    """Open callers that are closed after the test."""
+    opened: list[Caller] = []
+
+    def open_one(url: str, **options: Any) -> Caller:
+        patient: dict[str, Any] = {"timeout": 2.0}
+        opened.append(Caller(url, **patient | options))
+        return opened[-1]
+
+    yield open_one
+    for caller in opened:
+        caller.close()
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+def call(request: pytest.FixtureRequest, url: str, open_caller: Callable[..., Caller]) -> Caller:
+    """A caller on every kind of server, from threads and from an event loop."""
+    return open_caller(url, asynchronous=request.param == "asyncio")
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+def asynchronous(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param == "asyncio")

@@ -1,0 +1,235 @@
+"""What stamps alone can promise: drops hold whatever a plain store loses, delays or ignores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tiercel.contracts.backend import Backend, Begin, DropKey, Granted, Held, Read, Release
+from tiercel.engine.keyvalue import SKEW, adapt
+from tiercel.errors import BackendUnavailable
+from tiercel.testing import BackendConformance, DictBackend, VirtualClock
+from tiercel.testing.conformance.tier import LONG, Tier
+
+
+class WithAdd(DictBackend):
+    """A dict that can store only what is absent."""
+
+    def add(self, key: str, value: bytes, ttl: float) -> bool:
+        if self.get(key) is not None:
+            return False
+        self.set(key, value, ttl)
+        return True
+
+
+class WithAsyncBulk(DictBackend):
+    """Coroutines, many keys at a time."""
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        return [self.get(key) for key in keys]
+
+
+class SwallowsDeletes(DictBackend):
+    """Reports a delete that did not happen."""
+
+    def delete(self, key: str) -> None:
+        pass
+
+
+class Truncates(DictBackend):
+    """Keeps the first 64 kB."""
+
+    def set(self, key: str, value: bytes, ttl: float) -> None:
+        super().set(key, value[:65_536], ttl)
+
+
+class ReadsStale(DictBackend):
+    """Serves each key as it was when it was read first."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(clock)
+        self._near: dict[str, bytes] = {}
+
+    def get(self, key: str) -> bytes | None:
+        found = super().get(key)
+        return found and self._near.setdefault(key, found)
+
+
+class MixesBulk(DictBackend):
+    """Replies in the order of the alphabet."""
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        return [self.get(key) for key in sorted(keys)]
+
+
+class CannotDelete:
+    """Get and set, nothing else."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._store = DictBackend(clock)
+
+    def get(self, key: str) -> bytes | None:
+        return self._store.get(key)
+
+    def set(self, key: str, value: bytes, ttl: float) -> None:
+        self._store.set(key, value, ttl)
+
+
+class TestAnyStore(BackendConformance):
+    """The kit on stores that have more and less than a dict."""
+
+    virtual_time = True
+    examples = 10
+    clock = VirtualClock()
+
+    @pytest.fixture(params=[WithAdd, CannotDelete])
+    def backend(self, request: pytest.FixtureRequest) -> Backend:
+        return adapt(request.param(self.clock), self.clock)
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+
+class TestAsyncStore(BackendConformance):
+    """The kit on coroutines."""
+
+    virtual_time = True
+    examples = 10
+    clock = VirtualClock()
+
+    @pytest.fixture
+    def backend(self) -> Backend:
+        return adapt(WithAsyncBulk(self.clock), self.clock)
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+
+class Kit(BackendConformance):
+    __test__ = False
+
+
+@pytest.mark.parametrize(
+    ("store", "name"),
+    [
+        (SwallowsDeletes, "test_drop_key_removes_the_entry_and_says_so"),
+        (Truncates, "test_payload_of_any_size_comes_back_whole"),
+        (ReadsStale, "test_drop_of_a_partition_covers_its_entries_only"),
+        (MixesBulk, "test_begin_when_stamps_exist_keeps_them"),
+    ],
+)
+def test_wrong_store_fails_the_kit(store: type[DictBackend], name: str) -> None:
+    """What the adapter cannot make good is found."""
+    clock = VirtualClock()
+    test: Any = getattr(Kit(), name)
+    test(Tier(adapt(DictBackend(clock), clock), advance=clock.advance))
+    with pytest.raises(AssertionError):
+        test(Tier(adapt(store(clock), clock), advance=clock.advance))
+
+
+def test_store_that_swallows_deletes_serves_nothing_dropped(clock: VirtualClock) -> None:
+    """The stamp of the key drops the entry, whatever became of its bytes."""
+    tier = Tier(adapt(SwallowsDeletes(clock), clock))
+    tier.store(tier.key(), b"old")
+    tier.run(DropKey(tier.key()))
+    assert tier.value(tier.key()) is None
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+def test_lease_where_the_store_can_add_is_held(clock: VirtualClock) -> None:
+    """The second caller waits, the holder fills, and the lease expires by itself."""
+    tier = Tier(adapt(WithAdd(clock), clock))
+    key = tier.key()
+    granted = tier.take(key, lease=10.0)
+    held = tier.run(Begin(key, LONG, LONG))
+    assert isinstance(held, Held)
+    assert (held.token, held.remaining) == (granted.token, 10.0)
+    clock.advance(11.0)
+    assert isinstance(tier.run(Begin(key, LONG, LONG)), Granted)
+    assert tier.fill(key, granted, b"late") is False
+
+
+def test_lease_where_the_store_can_add_is_not_released_by_strangers(clock: VirtualClock) -> None:
+    """A token is compared before the lease is given back."""
+    tier = Tier(adapt(WithAdd(clock), clock))
+    key = tier.key()
+    granted = tier.take(key)
+    tier.run(Release(key, bytes(len(granted.token))))
+    assert isinstance(tier.run(Begin(key, LONG, LONG)), Held)
+    tier.run(Release(key, granted.token))
+    assert isinstance(tier.run(Begin(key, LONG, LONG)), Granted)
+
+
+def test_any_stamp_that_is_lost_makes_the_entry_unreadable_for_good(clock: VirtualClock) -> None:
+    """Evicting a stamp of the function, the partition or the key costs a miss (P3)."""
+    store = DictBackend(clock)
+    tier = Tier(adapt(store, clock))
+    key = tier.key()
+    tier.store(key, b"value")
+    for name in [name for name in store.cells if name.endswith(("!s", "!k"))]:
+        kept = dict(store.cells)
+        del store.cells[name]
+        assert tier.value(key) is None
+        assert isinstance(tier.run(Begin(key, LONG, LONG)), Granted)
+        assert tier.value(key) is None
+        store.cells = kept
+        assert tier.value(key) == b"value"
+
+
+def test_fill_after_the_stamp_of_the_key_was_lost_is_refused(clock: VirtualClock) -> None:
+    """Without the stamp nobody can tell whether the key was dropped, so nothing is stored."""
+    store = DictBackend(clock)
+    tier = Tier(adapt(store, clock))
+    key = tier.key()
+    granted = tier.take(key)
+    del store.cells[f"{key.text}!k"]
+    assert tier.fill(key, granted, b"value") is False
+    assert set(store.cells) == {f"{name}!s" for name in key.scopes}
+
+
+def test_drop_of_a_key_holds_although_the_delete_fails(clock: VirtualClock) -> None:
+    """The stamp changes first; a delete that raises is reported, and the value stays void."""
+
+    class FailingDelete(DictBackend):
+        def delete(self, key: str) -> None:
+            raise OSError("read only")
+
+    tier = Tier(adapt(FailingDelete(clock), clock))
+    key = tier.key()
+    tier.store(key, b"old")
+    with pytest.raises(BackendUnavailable, match=r"FailingDelete\.delete\(\) failed"):
+        tier.run(DropKey(key))
+    assert tier.value(key) is None
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_entry_when_the_wall_clock_jumps_is_a_miss(clock: VirtualClock, jump: float) -> None:
+    """Entries from the future, or past their end, are not served."""
+    tier = Tier(adapt(DictBackend(clock), clock))
+    tier.store(tier.key(), b"value", life=300.0)
+    clock.jump(jump)
+    assert tier.value(tier.key()) is None
+
+
+def test_remaining_when_clocks_differ_a_little_stays_within_the_life(clock: VirtualClock) -> None:
+    """A writer whose clock is ahead does not prolong its entries."""
+    tier = Tier(adapt(DictBackend(clock), clock))
+    tier.store(tier.key(), b"value", life=300.0)
+    clock.jump(-SKEW / 2)
+    assert tier.run(Read(tier.key())).remaining == 300.0
+
+
+def test_value_that_is_not_ours_is_a_miss(clock: VirtualClock) -> None:
+    """Rubbish under our name is neither served nor an error."""
+    store = DictBackend(clock)
+    tier = Tier(adapt(store, clock))
+    tier.store(tier.key(), b"value")
+    for rubbish in (b"", b"short", bytes(16), b"\xff" * 200):
+        store.set(f"{tier.key().text}!v", rubbish, LONG)
+        assert tier.value(tier.key()) is None
