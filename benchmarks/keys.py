@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-from benchmarks.measure import Row, medians
+from measure import Row, medians
+
 from tiercel.keys.constructor import DefaultKeyConstructor
 from tiercel.keys.plan import compile_plan
 

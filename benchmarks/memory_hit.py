@@ -1,6 +1,6 @@
 """The memory tier beside functools.lru_cache and cachetools.TTLCache, interleaved in one run.
 
-`rows()` returns what was measured; `python -m benchmarks.memory_hit` prints it.
+`rows()` returns what was measured; `python benchmarks/memory_hit.py` prints it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cachetools import TTLCache
+from measure import Row, table
 
-from benchmarks.measure import Row, table
 from tiercel.hitpath import BoundMethod, compile_hit_path
 from tiercel.memory import FunctionTable, MemoryTier
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from benchmarks import keys, memory_tier, peers, shared_tier
-from benchmarks.measure import Row, table
+import keys
+import memory_hit
+import peers
+import shared_tier
+from measure import Row, table
 
 SUITES: Mapping[str, Callable[[argparse.Namespace], list[Row]]] = {
-    "memory": lambda options: memory_tier.rows(),
+    "memory": lambda options: memory_hit.rows(),
     "keys": lambda options: keys.rows(),
     "shared": lambda options: shared_tier.rows(entries=options.entries),
     "peers": lambda options: peers.rows(),

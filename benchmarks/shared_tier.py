@@ -10,8 +10,8 @@ from typing import Any
 
 import redis
 import redis.asyncio
+from measure import Row, amedians, medians
 
-from benchmarks.measure import Row, amedians, medians
 from tiercel import ArgsKeyField, Cache
 from tiercel.testing.servers import RedisServer
 

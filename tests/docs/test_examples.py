@@ -11,13 +11,18 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tests.docs.pages import LANGUAGES, REDIS, Page, all_pages
 
 PAGES = all_pages()
+Done = subprocess.CompletedProcess[str]
+TESTS = re.compile(r"^(def test_|class Test)", re.MULTILINE)
 RUNNING = [page for page in PAGES if page.program().strip()]
 SECONDS = 60
 
@@ -27,20 +32,44 @@ def named(page: Page) -> str:
     return page.name
 
 
+@pytest.fixture(scope="session")
+def runs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[Page, Future[Done]]]:
+    """The programs of all selected pages, running beside each other."""
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    asking = [item for item in items if "runs" in item.fixturenames]
+    chosen = [cast("Page", item.callspec.params["page"]) for item in asking]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        started = {}
+        for page in chosen:
+            program = page.program()
+            if REDIS.search(program):
+                program = REDIS.sub(request.getfixturevalue("redis_url"), program)
+            directory = tmp_path_factory.mktemp("page")
+            started[page] = pool.submit(run_program, program, directory)
+        yield started
+
+
 @pytest.mark.parametrize("page", RUNNING, ids=named)
 def test_page_when_its_code_runs_then_it_prints_what_it_says(
-    page: Page, tmp_path: Path, request: pytest.FixtureRequest
+    page: Page, runs: Mapping[Page, Future[Done]]
 ) -> None:
     """Readers can copy the blocks of a page, in order, and see what the page shows."""
-    program = page.program()
-    if REDIS.search(program):
-        program = REDIS.sub(request.getfixturevalue("redis_url"), program)
-    (tmp_path / "app.py").write_text(program, encoding="utf-8")
-    has_tests = re.search(r"^(def test_|class Test)", program, re.MULTILINE) is not None
-    done = run_program(tmp_path, has_tests)
-    assert done.returncode == 0, f"{page.name}\n{done.stdout}{done.stderr}"
-    if not has_tests:
-        assert done.stdout.splitlines() == page.output()
+    check(page, runs[page].result())
+
+
+@pytest.mark.parametrize(
+    "code", ["print(1)  #> 2", "print(1)", "assert False", "def test_it():\n    assert False"]
+)
+def test_page_when_its_code_is_wrong_then_it_is_found(code: str, tmp_path: Path) -> None:
+    """Wrong and unmentioned output, failing code and failing tests of a page are all noticed."""
+    path = tmp_path / "page.md"
+    path.write_text(f"# Page\n\n```python\n{code}\n```\n")
+    page = Page(path)
+    done = run_program(page.program(), tmp_path)
+    with pytest.raises(AssertionError):
+        check(page, done)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -63,13 +92,11 @@ def test_index_when_a_page_exists_then_it_is_linked() -> None:
     assert others == {link for link in index.links() if link in others}
 
 
-def run_program(directory: Path, has_tests: bool) -> subprocess.CompletedProcess[str]:
+def run_program(program: str, directory: Path) -> Done:
     """Import `app.py` as the application would be, or give it to pytest."""
-    how = (
-        ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "app.py"]
-        if has_tests
-        else ["-c", "import app"]
-    )
+    (directory / "app.py").write_text(program, encoding="utf-8")
+    pytest_ = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "app.py"]
+    how = pytest_ if TESTS.search(program) else ["-c", "import app"]
     environment = {name: value for name, value in os.environ.items() if name[:8] != "TIERCEL_"}
     return subprocess.run(
         [sys.executable, "-W", "error", *how],
@@ -80,3 +107,10 @@ def run_program(directory: Path, has_tests: bool) -> subprocess.CompletedProcess
         timeout=SECONDS,
         check=False,
     )
+
+
+def check(page: Page, done: Done) -> None:
+    """Compare what a page's program printed with what the page says."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    if not TESTS.search(page.program()):
+        assert done.stdout.splitlines() == page.output()
