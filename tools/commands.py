@@ -43,7 +43,7 @@ def check(arguments: list[str]) -> int:
 
 def bench(arguments: list[str]) -> int:
     """Measure against other libraries, side by side in one run."""
-    _python(["benchmarks/run.py", *arguments])
+    _python(["benchmarks/bench.py", *arguments])
 
 
 def lock(arguments: list[str]) -> int:

@@ -20,7 +20,7 @@ from typing import Any
 
 from tiercel.cached import CachedFunction
 from tiercel.caches import Cache
-from tiercel.configuration import configure, default_cache, get_cache
+from tiercel.configuration import configure, default_cache, get_cache, register_plugin
 from tiercel.contracts.key_field import KeyField
 from tiercel.doors.result import cache_result
 from tiercel.errors import ConfigurationError, TiercelError, UnkeyableValue
@@ -86,6 +86,7 @@ __all__ = [
     "default_cache",
     "disabled",
     "get_cache",
+    "register_plugin",
 ]
 
 

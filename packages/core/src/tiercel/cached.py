@@ -171,10 +171,18 @@ class CachedFunction(Calls[P, R, T]):
 
     def _partition_dropped(self, args: Arguments, kwargs: Mapping[str, Any]) -> Steps[None]:
         subject = self.subject
-        if (args or kwargs) and self.plan.exact:
+        if (args or kwargs) and self.plan.exact and self._fits(args, kwargs):
             yield from drop_key(subject, self.call(args, kwargs))
         else:
             yield from drop_scopes(subject, self.plan.partition_scope(*args, **kwargs))
+
+    def _fits(self, args: Arguments, kwargs: Mapping[str, Any]) -> bool:
+        """Tell whether these are the arguments of a whole call."""
+        try:
+            self.plan.signature.bind(*args, **kwargs)
+        except TypeError:
+            return False
+        return True
 
     def _many(self, calls: Arguments) -> Steps[list[T]]:
         subject = self.subject

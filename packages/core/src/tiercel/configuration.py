@@ -76,6 +76,19 @@ def get_cache(name: str | None = None) -> Cache:
         return _caches[DEFAULT]
 
 
+def register_plugin(plugin: object) -> None:
+    """Add a plugin that no installed distribution brings; before the first use of a cache.
+
+    Args:
+        plugin: A module, or an object with methods marked with `tiercel.spi.hookimpl`.
+
+    Raises:
+        ConfigurationError: It comes too late, or it is a class.
+        PluginError: It does not keep to the hooks.
+    """
+    default_registry().register(plugin)
+
+
 def caches() -> Mapping[str, Cache]:
     """Return the configured caches by name."""
     return dict(_caches)

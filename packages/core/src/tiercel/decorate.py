@@ -8,10 +8,12 @@ from difflib import get_close_matches
 from typing import Any
 
 from tiercel.cached import CachedFunction
+from tiercel.dispatch import dispatcher_spec
 from tiercel.errors import ConfigurationError
 from tiercel.function import Home, Settings
 from tiercel.keys.plan import function_name
 from tiercel.methods import METHODS, CachedMethod
+from tiercel.plugins import default_registry
 from tiercel.policy import Policy, make_policy
 
 _SETTINGS = {field.name for field in fields(Settings)} - {"policy"}
@@ -69,7 +71,22 @@ def settings_of(function: Callable[..., Any], options: Mapping[str, Any]) -> Set
         raise ConfigurationError(f"{owner}: unknown option {name!r}; {hint}")
     given = {_ALIASES.get(name, name): value for name, value in options.items()}
     chosen = {name: given.pop(name) for name in list(given) if name in _SETTINGS}
+    _check_names(owner, chosen)
     return Settings(policy=make_policy(owner, **given), **chosen)
+
+
+def _check_names(owner: str, chosen: Mapping[str, Any]) -> None:
+    """Check what is given by name now, although it is looked up at the first call only."""
+    name = chosen.get("name")
+    if name is not None and (not isinstance(name, str) or not name):
+        raise ConfigurationError(f"{owner}: name={name!r} must be a text of at least one character")
+    if isinstance(chosen.get("codec"), str):
+        default_registry().codec(chosen["codec"])
+    dispatcher, config = chosen.get("dispatcher"), chosen.get("dispatcher_config")
+    if dispatcher is not None:
+        dispatcher_spec(dispatcher, config)
+    elif config:
+        raise ConfigurationError(f"{owner}: dispatcher_config= needs dispatcher=")
 
 
 def _in_place(cached: CachedFunction[..., Any, Any]) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, get_type_hints
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet
 
 from tiercel import switch
 from tiercel.contracts.backend import Key
@@ -32,6 +34,8 @@ from tiercel.methods import BoundCachedMethod, is_method
 from tiercel.outcomes import value_of
 from tiercel.policy import Policy, accepting
 from tiercel.tags import tag_scope, tags_of_calls
+
+log = logging.getLogger("tiercel")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -125,11 +129,11 @@ class Calls(Generic[P, R, T]):
         self.plan = self._compile_plan("tiercel", None)
         self._keep = self._predicate()
         self._ttl = self._callable_ttl()
-        self._unless = settings.policy.unless
+        self._unless = self._bypass_predicate()
         self._prefix = "tiercel"
         self._tags_of = tags_of_calls(self.name, settings.tags, self.plan.signature)
         if shared:
-            self._claim_name()
+            self._claim_name(home().engine)
         self._table = LateTable(len(self.plan.partition))
         self.hit_path: HitPath = self._compile_hit_path()
         self.key_constructor.register_wrapper(self)
@@ -181,6 +185,17 @@ class Calls(Generic[P, R, T]):
         self._check_synchronous("ttl", ttl)
         return accepting(self.name, ttl, self.plan.signature)
 
+    def _bypass_predicate(self) -> Callable[..., Any] | None:
+        unless = self.settings.policy.unless
+        if unless is None:
+            return None
+        if inspect.iscoroutinefunction(unless):
+            raise TypeError(
+                f"{self.name}: unless is a coroutine function, but it is not awaited: "
+                "make unless a plain function"
+            )
+        return accepting(self.name, unless, self.plan.signature)
+
     def _check_synchronous(self, option: str, given: Callable[..., Any]) -> None:
         if inspect.iscoroutinefunction(given) and not self.asynchronous:
             raise TypeError(
@@ -188,16 +203,27 @@ class Calls(Generic[P, R, T]):
                 f"make {option} a plain function"
             )
 
-    def _claim_name(self) -> None:
-        """Refuse a name that two living functions would share in a shared tier."""
-        ambiguous = "<locals>" in self.name or "<lambda>" in self.name
-        other = _named.get(self.name)
-        if other is not None and ambiguous:
+    def _claim_name(self, engine: Engine) -> None:
+        """Make the name this function's own on its cache.
+
+        In memory two functions of one name are told apart by a number. A shared tier is another
+        matter: there the name must mean the same in every process.
+
+        Raises:
+            ConfigurationError: Two living lambdas or closures would share entries.
+        """
+        other = engine.named.get(self.name)
+        if other is None or other is self:
+            engine.named[self.name] = self
+            return
+        if engine.backend is None or self.settings.policy.tiers == "memory":
+            self.name = f"{self.name}~{next(_serial)}"
+        elif "<locals>" in self.name or "<lambda>" in self.name:
             raise ConfigurationError(
                 f"another living function is called {self.name} too, so they would share entries: "
                 "give each a name= of its own"
             )
-        _named[self.name] = self
+        engine.named[self.name] = self
 
     # How a call is carried out
 
@@ -215,8 +241,7 @@ class Calls(Generic[P, R, T]):
         home = self._home()
         with self._lock:
             if self._subject is None:
-                if home.engine.backend is not None and self.name not in _named:
-                    self._claim_name()
+                self._claim_name(home.engine)
                 self._prefix = home.prefix
                 self.plan = self._compile_plan(home.prefix, home.encoders)
                 self._subject = self._make_subject(home)
@@ -275,17 +300,29 @@ class Calls(Generic[P, R, T]):
         return Call(args, kwargs, key, key.text if memory_key is None else memory_key, tags)
 
     def _serve(self, *args: Any, **kwargs: Any) -> Any:
-        outcome = sync.run(self.subject.engine, self._served(args, kwargs))
+        outcome = sync.run(self.subject.engine, self._served(args, kwargs, described=False))
+        self._log(outcome)
         return value_of(outcome) if outcome.error else outcome.value
 
     async def _aserve(self, *args: Any, **kwargs: Any) -> Any:
-        outcome = await aio.run(self.subject.engine, self._served(args, kwargs))
+        steps = self._served(args, kwargs, described=False)
+        outcome = await aio.run(self.subject.engine, steps)
+        self._log(outcome)
         return value_of(outcome) if outcome.error else outcome.value
 
-    def _served(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Steps[Outcome]:
+    def _served(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], *, described: bool = True
+    ) -> Steps[Outcome]:
         if switch.is_off() or (self._unless and self._unless(self.func, *args, **kwargs)):
             return self._bypassed(args, kwargs)
-        return fetch(self.subject, self.call(args, kwargs))
+        return fetch(self.subject, self.call(args, kwargs), described=described)
+
+    def _log(self, outcome: Outcome) -> None:
+        """Say how a call was served that memory did not serve by itself."""
+        if log.isEnabledFor(logging.DEBUG):
+            cache = self.subject.engine.name
+            why = f", {outcome.cause}" if outcome.cause is not None else ""
+            log.debug("%s on %r: %s from %s%s", self.name, cache, outcome.status, outcome.tier, why)
 
     def _bypassed(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Steps[Outcome]:
         value = yield Run(self.func, args, kwargs, self.asynchronous)
@@ -322,7 +359,7 @@ def _return_annotation(function: Callable[..., Any]) -> Any:
 
 
 _functions: WeakSet[Calls[Any, Any, Any]] = WeakSet()
-_named: WeakValueDictionary[str, Calls[Any, Any, Any]] = WeakValueDictionary()
+_serial = itertools.count(2)
 
 
 def living_functions() -> list[Calls[Any, Any, Any]]:

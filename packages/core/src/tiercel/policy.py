@@ -93,7 +93,8 @@ def make_policy(owner: str, **options: Any) -> Policy:
         ConfigurationError: A wrong value, or two options that exclude each other.
     """
     for name in _DURATIONS & options.keys():
-        options[name] = _duration(owner, name, options[name])
+        if name != "ttl" or not callable(options[name]):
+            options[name] = duration(owner, name, options[name])
     if "cache_exceptions" in options:
         options["cache_exceptions"] = _exception_types(owner, options["cache_exceptions"])
     policy = Policy(**options)
@@ -124,11 +125,14 @@ _POSITIVE = {"ttl", "negative_ttl", "lease"}
 _DURATIONS = _POSITIVE | {"jitter", "stale", "stale_on_error", "wait"}
 
 
-def _duration(owner: str, name: str, value: Any) -> Any:
+def duration(owner: str, name: str, value: Any) -> float | None:
+    """Return the option `name` in seconds; None only where it may be.
+
+    Raises:
+        ConfigurationError: It is no duration, or too short for this option.
+    """
     if name in {"ttl", "negative_ttl"} and value is None:
         return None
-    if name == "ttl" and callable(value):
-        return value
     if isinstance(value, bool) or not isinstance(value, (int, float, timedelta)):
         raise ConfigurationError(f"{owner}: {name}={value!r} must be seconds or a timedelta")
     length = seconds(value)

@@ -54,7 +54,7 @@ def tags_of_calls(owner: str, tags: Any, signature: inspect.Signature) -> TagsOf
     return formatted
 
 
-def tag_scope(prefix: str, tag: str) -> Scope:
+def tag_scope(prefix: str, tag: Any) -> Scope:
     """Return the scope of a tag: entries that carry it may be anywhere.
 
     Raises:

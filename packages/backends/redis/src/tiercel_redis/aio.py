@@ -32,6 +32,10 @@ class Link:
         # The pump keeps the time: a timer per batch is cheaper than one per read and write.
         self._timeout = settings.timeout
         self._pool = open_pool(ASYNCIO, settings, node, socket_timeout=None)
+        # Their connections would otherwise stay open.
+        self._sentinels: list[Any] = (
+            self._pool.sentinel_manager.sentinels if settings.mode == "sentinel" else []
+        )
         self._loop = asyncio.get_running_loop()
         self._queue: list[Waiting] = []
         self._wake: asyncio.Future[None] | None = None
@@ -128,12 +132,19 @@ class Link:
                     await connection.disconnect(nowait=True)
                     connection = None
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            # The end of `asyncio.run` comes by here too, where nobody has called `close`.
             self._fail(batch, LostError("the connection is closed"))
-            self._ended()
             if connection is not None:
-                await connection.disconnect(nowait=True)
+                self._idle.append(connection)
+            await self._end()
+
+    async def _end(self) -> None:
+        self._ended()
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._disconnect_idle()
+        for sentinel in self._sentinels:
+            await sentinel.aclose()
 
     def _watch(self) -> None:
         """See to it that a batch ends in time; one timer serves many batches."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from typing import Any, TypeVar, cast
 from weakref import WeakSet
 
@@ -28,7 +29,7 @@ from tiercel_redis.options import parse_location
 from tiercel_redis.plugin import CAPABILITIES
 from tiercel_redis.resp import Plan
 from tiercel_redis.threads import Lines
-from tiercel_redis.wire import Describe, Wire, pack_read, reading
+from tiercel_redis.wire import Describe, Wire, pack_glance, pack_read, reading
 
 Reply = TypeVar("Reply")
 
@@ -79,13 +80,16 @@ class RedisBackend(Backend):
 
     def _read(self, command: Read) -> Reading:
         """Read with nothing to spare, as this is what happens most; troubles take the long way."""
+        key, tags, line = command.key, command.tags, self._lines.line(None)
         try:
-            packed = b"".join(pack_read("", command.key, command.tags))
-            left, values = self._lines.line(None).exchange_two(packed)
+            if command.life:
+                left, values = line.exchange_plainly(b"".join(pack_read("", key, tags)), 2)
+            else:
+                (values,), left = line.exchange_plainly(pack_glance(key, tags), 1), inf
         except TRANSPORT_ERRORS as error:
             steps = self._conductor.carry_out(self._wire.plan(command), error)
             return cast("Reading", self._lines.drive(steps))
-        return reading(command.key, left, values)
+        return reading(key, left, values)
 
     async def aexecute(self, command: Command[Reply]) -> Reply:
         """Execute a command and return its reply, without blocking the event loop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import redis
@@ -14,6 +15,14 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tiercel_redis.options import Address, Settings
+
+SILENT: dict[str, None] = (
+    {"driver_info": None}
+    if find_spec("redis.driver_info")
+    else {"lib_name": None, "lib_version": None}
+)
+"""Spares each new connection two round trips, and reading redis-py's metadata from disk, which
+takes longer than to learn that a server is gone. The argument depends on redis-py's version."""
 
 UNLIMITED = 2**31
 """Connections that a pool may make: it does not know which of them are closed."""
@@ -63,9 +72,10 @@ def open_pool(library: Library, settings: Settings, node: Address | None, **over
     """
     # redis-py would otherwise try ten times, with pauses, before it says that a server is gone.
     retry = library.retry(NoBackoff(), 0)
-    keywords = {**settings.keywords, "retry": retry, "max_connections": UNLIMITED, **overrides}
+    fixed = {"retry": retry, "max_connections": UNLIMITED}
+    keywords = {**SILENT, **settings.keywords, **fixed, **overrides}
     if settings.mode == "sentinel":
-        asking = {**settings.sentinel, "retry": retry}
+        asking = {**SILENT, **settings.sentinel, "retry": retry}
         sentinel = library.sentinel(settings.addresses, sentinel_kwargs=asking)
         return library.sentinel_pool(settings.service, sentinel, ssl=settings.tls, **keywords)
     if settings.path:

@@ -37,20 +37,16 @@ class Line:
         """
         return self.receive(self.send(data), replies, wait)
 
-    def exchange_two(self, data: bytes) -> tuple[Any, Any]:
-        """Do what `exchange` does for two replies with nothing to spare; an error is raised."""
+    def exchange_plainly(self, data: bytes, replies: int) -> list[Any]:
+        """Do what `exchange` does with nothing to spare; an error among the replies is raised."""
+        connection = self.send(data)
         try:
-            connection = self._free.pop()
-        except IndexError:
-            connection = self._take()
-        try:
-            connection.send_packed_command((data,), check_health=False)
-            replies = connection.read_response(), connection.read_response()
+            answers = [connection.read_response() for _ in range(replies)]
         except BaseException as error:
             self.discard(connection, error)
             raise
         self._give_back(connection)
-        return replies
+        return answers
 
     def send(self, data: bytes) -> Any:
         """Send packed commands and return the connection that will bring the replies."""

@@ -50,6 +50,11 @@ MESSAGES = 1000
 """Messages in one poll of a channel at most."""
 
 
+def pack_glance(key: Key, tags: tuple[str, ...] = ()) -> bytes:
+    """Return the command of a read that does not ask for the remaining life."""
+    return pack("MGET", value_name(key.text), *key.scopes, *tags)
+
+
 def pack_read(place: str, key: Key, tags: tuple[str, ...] = ()) -> tuple[bytes, bytes]:
     """Return the two commands of a read, PTTL first: that errs only towards a shorter life."""
     name = value_name(place + key.text)
@@ -59,7 +64,7 @@ def pack_read(place: str, key: Key, tags: tuple[str, ...] = ()) -> tuple[bytes, 
     return pack("PTTL", name), pack("MGET", name, *stamps)
 
 
-def reading(key: Key, left: int, values: Sequence[bytes | None]) -> Reading:
+def reading(key: Key, left: float, values: Sequence[bytes | None]) -> Reading:
     """Return what a read found; an entry that is about to go counts as gone."""
     end = 1 + len(key.scopes)
     if left <= 0:
@@ -173,7 +178,7 @@ class Wire:
 
         # One set of random bytes for all attempts: a repeated request finds its own lease.
         arguments = (
-            os.urandom(STAMP_BYTES * (1 + len(scopes))),
+            (command.token or os.urandom(STAMP_BYTES)) + os.urandom(STAMP_BYTES * len(scopes)),
             milliseconds(command.lease),
             milliseconds(command.stamp_life),
             milliseconds(command.floor) if command.floor > 0 else 0,

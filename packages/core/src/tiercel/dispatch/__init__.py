@@ -23,6 +23,7 @@ __all__ = [
     "QueueFull",
     "ThreadPoolDispatcher",
     "WhenFull",
+    "dispatcher_spec",
     "make_dispatcher",
 ]
 
@@ -38,10 +39,10 @@ BUILTIN_DISPATCHERS = (
 )
 
 
-def make_dispatcher(
+def dispatcher_spec(
     name: str, options: Mapping[str, Any] | None = None, registry: Registry | None = None
-) -> Dispatcher:
-    """Make the dispatcher called `name`.
+) -> DispatcherSpec:
+    """Return the spec of the dispatcher called `name`, once it is sure that it has these options.
 
     Args:
         name: The name of a built-in dispatcher or of a plugin.
@@ -49,16 +50,22 @@ def make_dispatcher(
         registry: Where to look; by default the registry of the process.
 
     Raises:
-        ConfigurationError: The dispatcher has no such option, or its value cannot work.
+        ConfigurationError: The dispatcher has no such option.
         PluginError: There is no such dispatcher, or it cannot be loaded.
     """
     spec = (registry or default_registry()).dispatcher(name)
-    options = options or {}
-    for unknown in sorted(options.keys() - spec.options):
+    for unknown in sorted((options or {}).keys() - spec.options):
         known = ", ".join(sorted(spec.options)) or "none"
         close = get_close_matches(unknown, spec.options, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ConfigurationError(
             f"dispatcher {name!r} has no option {unknown!r}; its options: {known}{hint}"
         )
-    return spec.factory(options)
+    return spec
+
+
+def make_dispatcher(
+    name: str, options: Mapping[str, Any] | None = None, registry: Registry | None = None
+) -> Dispatcher:
+    """Make the dispatcher called `name`; raises as `dispatcher_spec` does, or for a wrong value."""
+    return dispatcher_spec(name, options, registry).factory(options or {})
