@@ -13,7 +13,7 @@ from tiercel.testing import DictBackend, SimulatedBackend, VirtualClock
 
 KINDS = ("memory", "two_tiers", "shared", "dict")
 WAYS = ("plain", "twins", "coroutine")
-MAX_LAG = 0.03
+MAX_LAG = 0.01
 PATIENCE = 5.0
 """Real seconds after which something that happens in the background counts as missing."""
 

@@ -379,3 +379,9 @@ def test_mutant_fails_the_random_histories(mutant: type[SimulatedBackend]) -> No
     """Random histories find the mistake without being told where to look."""
     with pytest.raises(AssertionError):
         _run("test_histories_of_any_commands_agree_with_the_model", mutant())
+
+
+def test_holders_that_overlap_are_caught_by_the_race() -> None:
+    """Callers without a fixed schedule find a lease that is granted twice."""
+    with pytest.raises(AssertionError):
+        _run("test_holders_of_one_key_never_overlap", GrantsTwice())

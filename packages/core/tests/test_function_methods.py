@@ -304,7 +304,11 @@ async def test_invalidate_all_drops_every_entry_of_the_function_only(
 
 @pytest.mark.parametrize(
     ("method", "arguments"),
-    [("delete_cache", {"user_id": 1}), ("delete_by_prefix", {"user_id": 1}), ("invalidate_all", {})],
+    [
+        ("delete_cache", {"user_id": 1}),
+        ("delete_by_prefix", {"user_id": 1}),
+        ("invalidate_all", {}),
+    ],
 )
 async def test_drops_when_done_by_one_process_reach_the_memory_of_others(
     stage: Stage, way: Way, method: str, arguments: dict[str, int]

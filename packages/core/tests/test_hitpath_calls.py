@@ -432,7 +432,7 @@ def test_function_when_collected_then_nothing_of_it_is_left() -> None:
     tier = MemoryTier(10)
     path, where = compiled(lambda a: a, ["a"], table=tier.table("g"))
     path.function(1)
-    filename = path.function.__code__.co_filename  # type: ignore[attr-defined]
+    filename = path.function.__code__.co_filename
     assert filename in linecache.cache
     ended = weakref.ref(where)
     del path, where

@@ -41,7 +41,8 @@ def test_entry_when_committed_then_found_until_its_hard_end() -> None:
     clock.now = 107.0
     assert table.find("k") is entry
     assert entry is not None
-    assert (entry.value, entry.deadline, entry.hard, entry.fill) == ("v", 105.0, 110.0, "meta")
+    assert (entry.value, entry.fill) == ("v", "meta")
+    assert (entry.deadline, entry.hard) == (105.0, 110.0)
     clock.now = 110.0
     assert table.find("k") is None
 
@@ -246,9 +247,9 @@ def test_expired_entries_when_others_are_written_then_swept() -> None:
     table = tier.table("f")
     values = [Value() for _ in range(50)]
     gone = [weakref.ref(value) for value in values]
-    for key, value in enumerate(values):
-        store(table, key, value, end=110.0)
-    del values, value
+    for key in range(50):
+        store(table, key, values[key], end=110.0)
+    del values
     clock.now = 111.0
     for _ in range(30):
         store(table, "other", end=200.0)

@@ -65,9 +65,6 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"key": {"u": ArgsKeyField("user_id")}, "key_constructor": KeyConstructor}, r"mean the same"),
     ({"version": 1.5}, r"version"),
     ({"copy": "yes"}, r"copy='yes' must be True or False"),
-]
-
-LATE: list[tuple[dict[str, Any], str]] = [
     ({"unless": lambda func, pge: True}, r"wants 'pge', which is no argument of .*compute"),
     ({"dispatcher": "carrier_pigeon"}, r"carrier_pigeon"),
     ({"dispatcher": "inline", "dispatcher_config": {"speed": 3}}, r"no option 'speed'"),
@@ -75,12 +72,10 @@ LATE: list[tuple[dict[str, Any], str]] = [
     ({"name": ""}, r"name"),
     ({"name": 5}, r"name"),
 ]
-UNCHECKED = pytest.mark.xfail(strict=True, reason="not checked at decoration yet")
 
 
 def _cases() -> list[Any]:
-    checked = [pytest.param(*case, id=f"{'+'.join(case[0])}{n}") for n, case in enumerate(BAD)]
-    return checked + [pytest.param(*case, id="+".join(case[0]), marks=UNCHECKED) for case in LATE]
+    return [pytest.param(*case, id=f"{'+'.join(case[0])}{n}") for n, case in enumerate(BAD)]
 
 
 @pytest.mark.parametrize(("options", "message"), _cases())
@@ -96,9 +91,7 @@ def test_options_when_wrong_are_refused_at_decoration(
     assert isinstance(caught.value, (ConfigurationError, UnknownPlugin))
 
 
-@pytest.mark.parametrize(
-    "option", ["cache_if", "cache_unless", "ttl", pytest.param("unless", marks=UNCHECKED)]
-)
+@pytest.mark.parametrize("option", ["cache_if", "cache_unless", "ttl", "unless"])
 def test_option_when_a_coroutine_function_on_a_plain_function_is_refused(
     memory: Stage, option: str
 ) -> None:
@@ -107,8 +100,9 @@ def test_option_when_a_coroutine_function_on_a_plain_function_is_refused(
     async def awaited(result: Any) -> int:
         return 1
 
+    decorate: Any = memory.cache.cached
     with pytest.raises(TypeError, match=f"{option} is a coroutine function, but .* is not"):
-        memory.cache.cached(**{option: awaited})(compute)
+        decorate(**{option: awaited})(compute)
 
 
 @pytest.mark.parametrize("given", [60, "name", {"ttl": 5}])
@@ -194,7 +188,7 @@ def test_cache_when_object_cannot_store_says_what_it_needs() -> None:
 def test_cache_when_guarantee_is_beyond_the_backend_refuses() -> None:
     """A configuration weaker than was asked for does not start."""
     stage = Stage("dict")
-    with pytest.raises(ConfigurationError, match="asks for guarantee G3, .* carries G1 only"):
+    with pytest.raises(ConfigurationError, match=r"asks for guarantee G3, .* carries G1 only"):
         stage.process(guarantee="G3")
     assert stage.process(guarantee="G1").guarantee == "G1"
     assert Stage("shared").cache.guarantee == "G3"

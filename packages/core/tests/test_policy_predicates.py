@@ -118,7 +118,6 @@ async def test_unless_when_true_bypasses_the_cache(stage: Stage, way: Way) -> No
     assert set(asked) == {function}
 
 
-@pytest.mark.xfail(strict=True, reason="unless always gets all arguments of the call")
 async def test_unless_when_it_takes_the_function_only_is_called_with_it(
     stage: Stage, way: Way
 ) -> None:

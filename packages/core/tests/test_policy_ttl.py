@@ -1,4 +1,4 @@
-"""How long results live: numbers, timedeltas, callables, none at all, jitter, and negative lives."""
+"""How long results live: numbers, timedeltas, callables, no end at all, jitter, negative lives."""
 
 from __future__ import annotations
 
@@ -110,11 +110,10 @@ async def test_ttl_when_a_coroutine_function_is_awaited(stage: Stage) -> None:
 
     serial = count(1)
 
-    @stage.cached(ttl=life_of)
-    async def compute(key: int) -> int:
+    async def function(key: int) -> int:
         return next(serial)
 
-    way = Way("coroutine")
+    way, compute = Way("coroutine"), stage.cached(function, ttl=life_of)
     await expires_after(stage, way, 10, compute, 1)
     await expires_after(stage, way, 50, compute, 5)
 

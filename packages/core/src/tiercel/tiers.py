@@ -19,6 +19,7 @@ from tiercel.engine.keyvalue import adapt
 from tiercel.engine.state import Engine
 from tiercel.engine.sync import run
 from tiercel.errors import ConfigurationError
+from tiercel.events import EventKind
 from tiercel.keys.constructor import KeyOptions
 from tiercel.keys.encoding import Encoders
 from tiercel.keys.layout import make_layout
@@ -109,9 +110,13 @@ class CacheTiers:
             pushes=pushes,
         )
         if shared is not None:
-            engine.keeper = Keeper(self.clock, lambda steps: run(engine, steps))
+            engine.keeper = Keeper(self.clock, lambda steps: run(engine, steps), engine.pending)
         if engine.channel is not None:
-            engine.follower = ChannelThread(engine.channel, lambda steps: run(engine, steps))
+            engine.follower = ChannelThread(
+                engine.channel, lambda steps: run(engine, steps), engine.event
+            )
+        if memory is not None and observers:
+            memory.on_evict = lambda count: engine.event(EventKind.EVICTION, count=count)
         return engine
 
     def codec(self, name: str | Codec | None, compress: Any) -> Codec:
@@ -152,6 +157,8 @@ class CacheTiers:
         """End background threads and close connections; a later use opens them again."""
         if self.engine.follower is not None:
             self.engine.follower.close()
+        if self.engine.keeper is not None:
+            self.engine.keeper.close()
         if self.engine.wakes is not None:
             self.engine.wakes.close()
         if self.shared is not None:
@@ -159,13 +166,7 @@ class CacheTiers:
 
     def renew_after_fork(self) -> None:
         """Forget what belongs to the parent process: threads, leases, and trust in memory."""
-        engine = self.engine
-        if engine.follower is not None:
-            engine.follower.forget()
-        if engine.wakes is not None:
-            engine.wakes.forget_thread()
-        if engine.keeper is not None:
-            engine.keeper.forget()
+        self.engine.renew_after_fork()
 
     def __repr__(self) -> str:
         tiers = [f"memory={self._location.memory}"] if self.engine.memory is not None else []

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from tiercel.cached import CachedFunction
 from tiercel.contracts.backend import Scope
+from tiercel.dispatch.task import running_loop
 from tiercel.engine.drop import drop_key, drop_scopes
-from tiercel.engine.effects import Gather, Run, Steps
+from tiercel.engine.effects import Gather, Steps
 from tiercel.engine.manual import add, put, update
-from tiercel.engine.read import peek, peek_many
+from tiercel.engine.read import fetch, peek, peek_many
 from tiercel.engine.state import Call
 from tiercel.function import Home, Settings
 from tiercel.keys.constructor import KeyConstructor
 from tiercel.keys.fields import ArgsKeyField
-from tiercel.policy import Seconds, seconds
-
-KEPT: Any = object()
-"""The ttl that leaves the life of a value as it is."""
+from tiercel.outcomes import value_of
+from tiercel.policy import Seconds, duration, make_policy
 
 
 class ValueKey(KeyConstructor):
@@ -28,17 +28,22 @@ class ValueKey(KeyConstructor):
     key = ArgsKeyField("key")
 
 
-def _value(key: Any) -> NoReturn:
-    raise KeyError(key)
+def _make(key: Any, default: Any, life: float | None) -> Any:
+    """Return a default value, or what calling it returns; a coroutine where a loop runs."""
+    value = default() if callable(default) else default
+    if inspect.iscoroutine(value) and running_loop() is None:
+        return asyncio.run(value)
+    return value
 
 
 class Values:
     """What is set by hand, kept like the results of a function of the key."""
 
     def __init__(self, home: Home) -> None:
-        settings = Settings(ValueKey, name="values")
+        policy = make_policy("values", ttl=lambda result, life: life)
+        settings = Settings(ValueKey, policy, name="values")
         self._function: CachedFunction[Any, Any, Any] = CachedFunction(
-            _value, settings, lambda: home
+            _make, settings, lambda: home
         )
 
     def get(self, key: Any, default: Any) -> Steps[Any]:
@@ -64,8 +69,8 @@ class Values:
 
     def touch(self, key: Any, ttl: Seconds | None) -> Steps[bool]:
         """Give it a new life."""
-        subject, call = self._function.subject, self._call(key)
-        present, _ = yield from update(subject, call, lambda value: value, lambda left: _life(ttl))
+        subject, call, life = self._function.subject, self._call(key), _life(ttl)
+        present, _ = yield from update(subject, call, lambda value: value, lambda left: life)
         return present
 
     def incr(self, key: Any, delta: int) -> Steps[int]:
@@ -79,14 +84,8 @@ class Values:
 
     def get_or_set(self, key: Any, default: Any, ttl: Seconds | None) -> Steps[Any]:
         """Get it, or set and return a default."""
-        present = yield from peek(self._function.subject, self._call(key))
-        if present is not None:
-            return present.value
-        value = default
-        if callable(default):
-            value = yield Run(default, (), {}, inspect.iscoroutinefunction(default))
-        yield from self.set(key, value, ttl)
-        return value
+        call = self._function.call((key, default, _life(ttl)), {})
+        return value_of((yield from fetch(self._function.subject, call)))
 
     def get_many(self, keys: Sequence[Any]) -> Steps[dict[Any, Any]]:
         """Those of several keys that have one."""
@@ -112,8 +111,8 @@ class Values:
         yield from drop_scopes(self._function.subject, *scopes)
 
     def _call(self, key: Any) -> Call:
-        return self._function.call((key,), {})
+        return self._function.call((key, None, None), {})
 
 
 def _life(ttl: Seconds | None) -> float | None:
-    return None if ttl is None else seconds(ttl)
+    return duration("a value set by hand", "ttl", ttl)

@@ -91,10 +91,15 @@ class Reading(Struct, frozen=True, gc=False):
 
 
 class Read(Command[Reading], frozen=True, gc=False):
-    """Read an entry and its stamps. `remaining` is measured before the stamps are read."""
+    """Read an entry and its stamps. `remaining` is measured before the stamps are read.
+
+    Attributes:
+        life: Whether `remaining` is wanted; if not, it may be infinite for an entry that is there.
+    """
 
     key: Key
     tags: tuple[str, ...] = ()
+    life: bool = True
 
 
 class ReadMany(Command[list[Reading]], frozen=True, gc=False):
@@ -150,6 +155,8 @@ class Begin(Command[Begun], frozen=True, gc=False):
         floor: An entry counts as found only if it lives longer than this; infinity: never.
         force: Take the lease from whoever holds it, and never reply `Found`.
         waiter: The mailbox to wake when the key is filled, dropped or released; None: nobody.
+        token: Random bytes for the token of the lease, by which the caller can release it without
+            having got an answer. A backend may ignore them and draw a token of its own.
     """
 
     key: Key
@@ -158,6 +165,7 @@ class Begin(Command[Begun], frozen=True, gc=False):
     floor: float = 0.0
     force: bool = False
     waiter: str | None = None
+    token: bytes | None = None
 
 
 class ReadThenBegin(Command[tuple[Reading, Begun]], frozen=True, gc=False):
@@ -274,10 +282,7 @@ class Poll(Command[Mapping[str, Polled]], frozen=True, gc=False):
 
 
 class Clear(Command[None], frozen=True, gc=False):
-    """Forget everything below `prefix`, stamps and leases included. For tests and maintenance.
-
-    Unlike every other command it may take time in proportion to what is stored.
-    """
+    """Forget everything below `prefix`, stamps and leases included; takes time like a scan."""
 
     prefix: str
 

@@ -12,7 +12,6 @@ from tiercel.engine.effects import Await, Detach, Enqueue, Gather, Listen, Run, 
 from tiercel.engine.outage import unexpected
 from tiercel.engine.state import Engine
 from tiercel.errors import BackendError, BackendUnavailable
-from tiercel.events import EventKind
 
 Result = TypeVar("Result")
 
@@ -46,15 +45,14 @@ async def _execute(engine: Engine, command: Command[Any]) -> Any:
     try:
         reply = await backend.aexecute(command)
     except BackendUnavailable as error:
-        if breaker.failed():
-            engine.event(EventKind.BREAKER_OPENED, error)
+        engine.lost(error)
         raise
     except BackendError:
         raise
     except Exception as error:
         raise unexpected(command, error) from error
-    if breaker.failures and breaker.succeeded():
-        engine.event(EventKind.BREAKER_CLOSED)
+    if breaker.failures:
+        engine.found()
     return reply
 
 
@@ -74,11 +72,17 @@ async def _detach(engine: Engine, effect: Detach) -> Any:
     task = asyncio.get_running_loop().create_task(run(engine, effect.steps))
     _detached.add(task)
     task.add_done_callback(_detached.discard)
+    task.add_done_callback(lambda _: _see_begun(effect))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         task.add_done_callback(_retrieve)
         raise
+
+
+def _see_begun(effect: Detach) -> None:
+    if inspect.getgeneratorstate(effect.steps) == inspect.GEN_CREATED:
+        effect.abandoned()
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:

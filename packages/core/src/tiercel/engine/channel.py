@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from tiercel.clock import Clock
@@ -12,6 +12,7 @@ from tiercel.contracts.backend import DropScopes, Message, Poll, Polled, Positio
 from tiercel.engine.effects import Steps
 from tiercel.entry import FOREVER
 from tiercel.errors import BackendError
+from tiercel.events import EventKind
 
 log = logging.getLogger("tiercel.channel")
 
@@ -97,9 +98,22 @@ def _follows(message: Message, at: Position) -> bool:
 class ChannelThread:
     """Keeps a channel current from a daemon thread; restarts it after a fork."""
 
-    def __init__(self, channel: Channel, run: Any) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        run: Callable[[Steps[bool]], bool],
+        tell: Callable[[EventKind, BaseException | None], None],
+    ) -> None:
+        """Prepare the thread.
+
+        Args:
+            channel: What to keep current.
+            run: Carries out a poll.
+            tell: Called when trust in the channel is gained or lost.
+        """
         self._channel = channel
         self._run = run
+        self._tell = tell
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -130,12 +144,17 @@ class ChannelThread:
         self._channel.reset()
 
     def _follow(self, closed: threading.Event) -> None:
-        pause = 0.0
+        pause, trusted = 0.0, False
         while not closed.wait(pause):
+            lost: BackendError | None = None
             try:
                 if not self._run(self._channel.poll()):
                     log.debug("push channel started anew: memory emptied")
                 pause = 0.0 if self._channel.trusted() else 0.05
             except BackendError as error:
                 log.debug("push channel lost: %s", error)
-                pause = min(max(pause * 2, 0.05), 1.0)
+                lost, pause = error, min(max(pause * 2, 0.05), 1.0)
+            if trusted != (lost is None and self._channel.trusted()):
+                trusted = not trusted
+                kind = EventKind.CHANNEL_TRUSTED if trusted else EventKind.CHANNEL_LOST
+                self._tell(kind, lost)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiercel.contracts.backend import DropKey, DropScopes, Scope
 from tiercel.engine.effects import Steps
-from tiercel.engine.state import Call, Engine, Subject
+from tiercel.engine.state import Call, Subject
 from tiercel.errors import BackendError
 from tiercel.events import OperationKind
 
@@ -13,34 +13,27 @@ def drop_key(subject: Subject, call: Call) -> Steps[bool]:
     """Drop one entry in all tiers; True unless it is certain that there was none."""
     existed = subject.table is not None and subject.table.find(call.memory_key) is not None
     watched = subject.start(OperationKind.DROP, call)
-    if subject.backend is not None:
-        existed = (yield from _drop_shared(subject, DropKey(call.key))) or existed
-    if subject.table is not None:
-        subject.table.drop_key(call.memory_key)
-    subject.end(watched)
+    try:
+        if subject.backend is not None:
+            existed = (yield from _drop_shared(subject, DropKey(call.key))) or existed
+    finally:
+        if subject.table is not None:
+            subject.table.drop_key(call.memory_key)
+        subject.end(watched)
     return existed
 
 
 def drop_scopes(subject: Subject, *scopes: Scope) -> Steps[None]:
     """Drop everything that these stamps cover, in all tiers, however many entries that is."""
     watched = subject.start_drop(scopes)
-    if subject.backend is not None:
-        yield from _drop_shared(subject, DropScopes(scopes, subject.stamp_life))
-    if subject.engine.memory is not None:
-        for scope in scopes:
-            subject.engine.memory.drop_name(scope.name)
-    subject.end(watched)
-
-
-def settle(engine: Engine) -> Steps[None]:
-    """Issue the drops that the shared tier has not acknowledged, before anything is read.
-
-    Raises:
-        BackendError: One was not acknowledged again; it stays owed.
-    """
-    for name, drop in engine.pending.owed():
-        yield drop
-        engine.pending.paid(name, drop)
+    try:
+        if subject.backend is not None:
+            yield from _drop_shared(subject, DropScopes(scopes, subject.stamp_life))
+    finally:
+        if subject.engine.memory is not None:
+            for scope in scopes:
+                subject.engine.memory.drop_name(scope.name)
+        subject.end(watched)
 
 
 def _drop_shared(subject: Subject, drop: DropKey | DropScopes) -> Steps[bool]:
@@ -48,7 +41,17 @@ def _drop_shared(subject: Subject, drop: DropKey | DropScopes) -> Steps[bool]:
     try:
         existed = yield drop
     except BackendError as error:
-        subject.engine.pending.add(drop, subject.function_scope)
+        _owe(subject, drop)
         subject.report("a drop was not acknowledged and will be repeated", error)
         return True
+    except BaseException:
+        _owe(subject, drop)  # cancelled: whatever it was for has happened nevertheless
+        raise
     return bool(existed)
+
+
+def _owe(subject: Subject, drop: DropKey | DropScopes) -> None:
+    engine = subject.engine
+    engine.pending.add(drop, subject.function_scope)
+    if engine.keeper is not None:
+        engine.keeper.attend()

@@ -34,9 +34,13 @@ class Await(Struct, frozen=True, gc=False):
 
 
 class Detach(Struct, frozen=True, gc=False):
-    """Run a generator so that a cancelled caller does not cancel it; replies its result."""
+    """Run a generator so that a cancelled caller does not cancel it; replies its result.
+
+    Where an event loop ends before the generator has begun, `abandoned` is called in its place.
+    """
 
     steps: Generator[Any, Any, Any]
+    abandoned: Callable[[], None]
 
 
 class Gather(Struct, frozen=True, gc=False):

@@ -9,7 +9,6 @@ from typing import Any
 from msgspec import Struct
 
 from tiercel.contracts.backend import Begin, Begun, Read, Reading, ReadThenBegin
-from tiercel.engine.drop import settle
 from tiercel.engine.effects import Steps
 from tiercel.engine.places import Place, remember
 from tiercel.engine.state import Call, Outcome, Subject, Watched
@@ -79,7 +78,7 @@ def look(subject: Subject, call: Call, *, lease: Begin | None = None) -> Steps[S
     """
     engine = subject.engine
     if engine.pending:
-        yield from settle(engine)
+        yield from engine.pending.settle()
         if engine.pending.covers(call.key):
             raise BackendUnavailable("a drop of this entry is not acknowledged yet")
     watched = subject.start(OperationKind.READ, call)

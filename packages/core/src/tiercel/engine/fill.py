@@ -82,7 +82,7 @@ def complete(
         ttl = subject.policy.exception_ttl()
         return (yield from store(subject, call, right, outcome, ttl, 0.0))
     except BaseException as error:
-        yield from surrender(subject, call, right)
+        yield from surrender(subject, call, right, error)
         rescued = yield from _rescue(subject, call, error)
         if rescued is None:
             raise
@@ -176,7 +176,7 @@ def _fill(
     except Exception as error:
         subject.report("a result could not be stored in the shared tier", error)
         subject.end(watched, error)
-        yield from surrender(subject, call, right)
+        yield from surrender(subject, call, right, error)
         return False
     if watched is not None:
         watched.operation.size = len(payload)

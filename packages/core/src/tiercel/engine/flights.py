@@ -25,20 +25,21 @@ class Flight:
         waits_for: The flights that the computation itself waits for now.
     """
 
-    __slots__ = ("error", "fresh", "outcome", "signal", "token", "waits_for")
+    __slots__ = ("error", "fresh", "generation", "outcome", "signal", "token", "waits_for")
 
     def __init__(self, fresh: Callable[[], bool]) -> None:
         self.signal = Signal()
         self.outcome: Any = None
         self.error: BaseException | None = None
         self.token: bytes | None = None
+        self.generation: bytes | None = None
         self.fresh = fresh
         self.waits_for: list[Flight] = []
 
     def depends_on(self) -> Iterator[Flight]:
         """Yield the flights that must land before this one, itself included."""
         seen: set[int] = set()
-        todo = [self]
+        todo: list[Flight] = [self]
         while todo:
             flight = todo.pop()
             if id(flight) not in seen:
@@ -53,14 +54,15 @@ class Flights:
     Each method is one atomic step under the interpreter's own locking of dictionaries.
     """
 
-    __slots__ = ("_by_key", "_by_token")
+    __slots__ = ("_by_generation", "_by_key", "_by_token")
 
     def __init__(self) -> None:
         self._by_key: dict[Hashable, Flight] = {}
         self._by_token: dict[bytes, Flight] = {}
+        self._by_generation: dict[bytes, Flight] = {}
 
     def __len__(self) -> int:
-        return len(self._by_key) + len(self._by_token)
+        return len(self._by_key) + len(self._by_token) + len(self._by_generation)
 
     def joinable(self, key: Hashable) -> Flight | None:
         """Return the flight that a caller arriving now may join, or None."""
@@ -86,11 +88,33 @@ class Flights:
         flight.token = token
         return self._by_token.setdefault(token, flight)
 
+    def lead(self, flight: Flight, token: bytes, generation: bytes | None) -> Flight:
+        """Let others find a flight that was granted a lease.
+
+        Args:
+            flight: The flight.
+            token: The lease.
+            generation: What every flight has in common that may share its value, where a lease
+                is no proof that there is no other; else None.
+
+        Returns:
+            The flight that computes: this one, unless another of its generation does already.
+        """
+        if generation is not None:
+            leader = self._by_generation.setdefault(generation, flight)
+            if leader is not flight:
+                return leader
+            flight.generation = generation
+        self.follow(flight, token)
+        return flight
+
     def land(self, key: Hashable, flight: Flight) -> None:
         """End a flight and let everybody who joined go on."""
         if self._by_key.get(key) is flight:
             self._by_key.pop(key, None)
         self._forget(flight)
+        if flight.generation is not None:
+            self._by_generation.pop(flight.generation, None)
         flight.signal.set()
 
     def _forget(self, flight: Flight) -> None:
@@ -99,7 +123,7 @@ class Flights:
 
     def clear(self) -> None:
         """Forget all flights, as after a fork: their leaders live in another process."""
-        self._by_key, self._by_token = {}, {}
+        self._by_key, self._by_token, self._by_generation = {}, {}, {}
 
 
 def holds_any() -> bool:

@@ -1,16 +1,22 @@
-"""Keeping leases alive while their holders compute for long (protocol rule 5)."""
+"""What is done for the shared tier in the background: leases kept alive or given back (protocol
+rule 5), and drops issued that it has not acknowledged (rule 8).
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
+from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from msgspec import Struct
 
 from tiercel.clock import Clock
-from tiercel.contracts.backend import Key, Renew
+from tiercel.contracts.backend import STAMP_BYTES, Key, Release, Renew
 from tiercel.engine.effects import Steps
+from tiercel.engine.outage import PendingDrops
 from tiercel.errors import BackendError
 
 log = logging.getLogger("tiercel.keeper")
@@ -39,22 +45,60 @@ class Keeper:
     A lease that could not be renewed is left alone: its fill will be refused.
     """
 
-    def __init__(self, clock: Clock, run: Callable[[Steps[None]], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        run: Callable[[Steps[Any]], Any],
+        pending: PendingDrops | None = None,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            clock: Tells when renewals are due.
+            run: Carries out steps.
+            pending: The drops that are owed.
+        """
         self._clock = clock
         self._run = run
+        self._pending = PendingDrops() if pending is None else pending
         self._kept: dict[bytes, Kept] = {}
+        self._unwanted: deque[tuple[float, Release]] = deque()
+        self._disowned: dict[bytes, float] = {}
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._called = threading.Event()
+        self._closed = threading.Event()
+
+    def token(self) -> bytes:
+        """Return a token for a lease, so that it can be given back even without an answer."""
+        return os.urandom(STAMP_BYTES)
 
     def keep(self, token: bytes, key: Key, lease: float) -> None:
         """Renew this lease until `release`."""
         self._kept[token] = Kept(key, lease, self._clock.monotonic() + lease / 3)
-        if self._thread is None or not self._thread.is_alive():
-            self._start()
+        self.attend()
 
     def release(self, token: bytes) -> None:
         """Stop renewing it."""
         self._kept.pop(token, None)
+
+    def give_back(self, token: bytes, key: Key, lease: float) -> None:
+        """Release a lease as soon as the shared tier can be asked, unless it has expired then."""
+        now = self._clock.monotonic()
+        self._disowned = {each: until for each, until in self._disowned.items() if now < until}
+        self._disowned[token] = now + lease
+        self._unwanted.append((now + lease, Release(key, token)))
+        self.attend()
+
+    def has_disowned(self, token: bytes) -> bool:
+        """Tell whether a lease was given back lately, though perhaps without effect yet."""
+        return token in self._disowned
+
+    def attend(self) -> None:
+        """See to what is due, soon."""
+        if not self._runs():
+            self._start()
+        self._called.set()
 
     def renew(self) -> Steps[None]:
         """Renew what is due."""
@@ -65,26 +109,53 @@ class Keeper:
                     self.release(token)
                 kept.due = now + kept.lease / 3
 
+    def return_unwanted(self) -> Steps[None]:
+        """Give back what nobody wants any more; what has expired needs no answer."""
+        while self._unwanted:
+            until, release = self._unwanted[0]
+            if self._clock.monotonic() < until:
+                yield release
+            self._unwanted.popleft()
+
     def forget(self) -> None:
-        """Start anew after a fork: the leases belong to the parent."""
+        """Start anew after a fork: leases and the thread belong to the parent."""
         self._kept = {}
+        self._unwanted.clear()
         self._thread = None
         self._starting = threading.Lock()
+        self._called = threading.Event()
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Let the thread end after one more look at what is due; `attend` starts another."""
+        with self._starting:
+            self._closed.set()
+            self._thread = None
+        self._called.set()
+
+    def _runs(self) -> bool:
+        thread = self._thread
+        return thread is not None and thread.is_alive() and not self._closed.is_set()
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is None or not self._thread.is_alive():
+            if not self._runs():
+                self._closed = threading.Event()
                 self._thread = threading.Thread(
-                    target=self._tick, name="tiercel-keeper", daemon=True
+                    target=self._tick, args=(self._closed,), name="tiercel-keeper", daemon=True
                 )
                 self._thread.start()
 
-    def _tick(self) -> None:
-        pause = threading.Event()
-        while not pause.wait(TICK):
-            if not self._kept:
-                continue
+    def _tick(self, closed: threading.Event) -> None:
+        while not closed.is_set():
+            if not (self._kept or self._unwanted or self._pending):
+                self._called.wait()
+            self._called.clear()
             try:
                 self._run(self.renew())
+                self._run(self.return_unwanted())
+                while self._run(self._pending.settle()):
+                    pass
             except BackendError as error:
-                log.debug("leases could not be renewed: %s", error)
+                log.debug("leases or drops have to wait: %s", error)
+            closed.wait(TICK)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from tiercel.contracts.backend import Begin, Begun, Granted, Held, Release
+from tiercel.contracts.backend import Begin, Begun, Found, Granted, Held, Release
 from tiercel.engine.effects import Await, Listen, Steps
 from tiercel.engine.examine import look, promote
 from tiercel.engine.flights import Flight, holds_any, waiting
+from tiercel.engine.outage import BreakerOpen
 from tiercel.engine.places import Place
 from tiercel.engine.signal import Signal
 from tiercel.engine.state import Call, Outcome, Right, Subject
-from tiercel.errors import BackendError
+from tiercel.errors import BackendError, BackendRefused, BackendUnavailable
 from tiercel.events import EventKind, Status, Tier
 from tiercel.stamps import join_stamps
 
@@ -24,10 +28,36 @@ def request(
     subject: Subject, call: Call, *, floor: float = 0.0, force: bool = False, wait: bool = True
 ) -> Begin:
     """Return the command that asks for the lease of a call's key."""
-    wakes = subject.engine.wakes
+    wakes, keeper = subject.engine.wakes, subject.engine.keeper
     waiter = wakes.address if wait and wakes is not None else None
+    token = keeper.token() if keeper is not None else None
     life = subject.stamp_life
-    return Begin(call.key, subject.policy.lease, life, floor, force, waiter)
+    return Begin(call.key, subject.policy.lease, life, floor, force, waiter, token)
+
+
+def begin(
+    subject: Subject, call: Call, *, floor: float = 0.0, force: bool = False, wait: bool = True
+) -> Steps[Any]:
+    """Ask for the lease of a call's key; a forced one is granted, others are `Begun`."""
+    asked = request(subject, call, floor=floor, force=force, wait=wait)
+    with disowned_unless_answered(subject, asked):
+        begun = yield asked
+    if type(begun) is Held and _is_disowned(subject, begun):
+        return (yield from begin(subject, call, force=True, wait=wait))
+    return begun
+
+
+@contextmanager
+def disowned_unless_answered(subject: Subject, asked: Begin) -> Iterator[None]:
+    """See to it that a lease is given back which may have been granted without an answer."""
+    try:
+        yield
+    except (BreakerOpen, BackendRefused):
+        raise
+    except BaseException:
+        if subject.engine.keeper is not None and asked.token is not None:
+            subject.engine.keeper.give_back(asked.token, asked.key, asked.lease)
+        raise
 
 
 def acquire(
@@ -52,30 +82,61 @@ def acquire(
     wakes = subject.engine.wakes
     assert wakes is not None
     wake = wakes.expect(call.key.text)
+    if type(begun) is Held:
+        begun = None  # its wake may have come before it was expected
     try:
         while True:
             if begun is None:
-                begun = yield request(subject, call, floor=floor)
-            if type(begun) is Granted:
-                subject.flights.follow(flight, begun.token)
-                return Right(place, begun.token, join_stamps(begun.stamps) or b"")
-            if type(begun) is Held:
+                begun = yield from begin(subject, call, floor=floor)
+            if type(begun) is Found:
+                seen = yield from look(subject, call)
+                if seen.fresh:
+                    return promote(subject, place, seen)
+                floor = math.inf
+            elif type(begun) is Held:
                 done = yield from _await_holder(subject, flight, begun, wake, deadline - now())
                 if done is not _AGAIN:
                     return done
                 wakes.forget(call.key.text, wake)
                 wake = wakes.expect(call.key.text)
             else:
-                seen = yield from look(subject, call)
-                if seen.fresh:
-                    return promote(subject, place, seen)
-                floor = math.inf
+                return (yield from _granted(subject, call, flight, place, begun, deadline - now()))
             begun = None
     finally:
         wakes.forget(call.key.text, wake)
 
 
 _AGAIN = Outcome(None, Status.MISS, Tier.FUNCTION)
+
+
+def _generation(subject: Subject, call: Call, stamps: bytes) -> bytes | None:
+    """Return what tells, where leases are not exact, who may share a computation; else None.
+
+    A backend that is not atomic may grant a lease to everybody. But there every drop changes a
+    stamp, so to have seen the same stamps is as good as the same lease (protocol rule 12).
+    """
+    return None if subject.fenced else call.key.text.encode() + stamps
+
+
+def _granted(
+    subject: Subject, call: Call, flight: Flight, place: Place, granted: Begun | None, left: float
+) -> Steps[Right | Outcome | None]:
+    """Lead under a lease, or follow who leads already in this process."""
+    assert isinstance(granted, Granted)
+    stamps = join_stamps(granted.stamps) or b""
+    while True:
+        leader = subject.flights.lead(flight, granted.token, _generation(subject, call, stamps))
+        if leader is flight:
+            return Right(place, granted.token, stamps)
+        done = yield from _follow(subject, leader, left)
+        if done is not _AGAIN:
+            return done
+
+
+def _follow(subject: Subject, leader: Flight, left: float) -> Steps[Outcome | None]:
+    """Wait for a flight of this process: its value, `_AGAIN` or None as `_await_holder`."""
+    joined = yield from join(subject, leader, max(left, 0.0))
+    return joined if joined is not None or not leader.signal.is_set else _AGAIN
 
 
 def _await_holder(
@@ -90,8 +151,7 @@ def _await_holder(
         return None
     found = subject.flights.follow(flight, held.token)
     if found is not flight:
-        joined = yield from join(subject, found, left)
-        return joined if joined is not None or not found.signal.is_set else _AGAIN
+        return (yield from _follow(subject, found, left))
     if holds_any():
         return None
     pause = min(max(held.remaining, 0.01), RECONSIDER) * random.uniform(1.0, 1.2)
@@ -119,10 +179,27 @@ def join(subject: Subject, flight: Flight, timeout: float) -> Steps[Outcome | No
     return Outcome(led.value, Status.HIT, tier, None, led.age, led.left, led.written, led.error)
 
 
-def surrender(subject: Subject, call: Call, right: Right) -> Steps[None]:
-    """Give a right back unused, so that nobody waits for it."""
+def _is_disowned(subject: Subject, held: Held) -> bool:
+    """Tell whether a lease is of this process, and nobody in it knows of it."""
+    keeper = subject.engine.keeper
+    return keeper is not None and keeper.has_disowned(held.token)
+
+
+def surrender(
+    subject: Subject, call: Call, right: Right, error: BaseException | None = None
+) -> Steps[None]:
+    """Give a right back unused, so that nobody waits for it.
+
+    In the background where `error` says that this caller has no time: the shared tier does not
+    answer, or the caller is cancelled and its event loop may be about to end.
+    """
     right.place.leave()
     if right.token is None:
+        return
+    keeper = subject.engine.keeper
+    hurried = isinstance(error, BackendUnavailable) or not isinstance(error, Exception | None)
+    if keeper is not None and hurried:
+        keeper.give_back(right.token, call.key, subject.policy.lease)
         return
     try:
         yield Release(call.key, right.token)
@@ -131,7 +208,10 @@ def surrender(subject: Subject, call: Call, right: Right) -> Steps[None]:
 
 
 def listen(subject: Subject) -> Steps[None]:
-    """Make sure that wakes arrive before this process registers as a waiter."""
+    """Make sure that wakes arrive before this process registers as a waiter.
+
+    Not while the shared tier fails: waiters then use their timers, and callers lose no time.
+    """
     wakes = subject.engine.wakes
-    if wakes is not None and not wakes.settled:
+    if wakes is not None and not wakes.settled and not subject.engine.breaker.failures:
         yield Listen(wakes.open)

@@ -10,7 +10,7 @@ from tiercel.contracts.backend import Granted
 from tiercel.engine.effects import Steps
 from tiercel.engine.examine import look
 from tiercel.engine.fill import store
-from tiercel.engine.lease import request, surrender
+from tiercel.engine.lease import begin, surrender
 from tiercel.engine.places import recall, reserve
 from tiercel.engine.read import peek
 from tiercel.engine.state import Call, Outcome, Right, Subject
@@ -27,8 +27,7 @@ def put(subject: Subject, call: Call, value: Any, ttl: float | None) -> Steps[bo
     right = Right(reserve(subject, call), announce=True)
     if subject.backend is not None:
         try:
-            granted = yield request(subject, call, force=True, wait=False)
-            right.token, right.stamps = granted.token, join_stamps(granted.stamps) or b""
+            yield from _seize(subject, call, right)
         except BackendError as error:
             subject.report("a value could not be set in the shared tier", error)
             right.place.leave()
@@ -40,13 +39,17 @@ def add(subject: Subject, call: Call, value: Any, ttl: float | None) -> Steps[bo
     """Store a value if there is none; tell whether it was stored."""
     place = reserve(subject, call)
     right = Right(place)
+    memory = subject.engine.memory
+    if subject.backend is None and memory is not None:
+        with memory.lock:  # nothing is yielded in here: there is no shared tier
+            if recall(subject, call) is None:
+                return (yield from _keep(subject, call, right, value, ttl))
+        place.leave()
+        return False
     if subject.backend is None:
-        if recall(subject, call) is not None:
-            place.leave()
-            return False
-        return (yield from _keep(subject, call, right, value, ttl))
+        return False
     try:
-        begun = yield request(subject, call, wait=False)
+        begun = yield from begin(subject, call, wait=False)
     except BackendError as error:
         subject.report("a value could not be added in the shared tier", error)
         begun = None
@@ -81,20 +84,67 @@ def update(
     Raises:
         BackendError: The shared tier failed, or others were always faster.
     """
+    if subject.backend is None:
+        return (yield from _update_in_memory(subject, call, change, life))
     for _ in range(ATTEMPTS):
+        # Without atomic leases, to take the right is to give up the old value: read it before.
+        early = None if subject.fenced else (yield from _changed(subject, call, change))
+        if early is None and not subject.fenced:
+            return False, None
         right = Right(reserve(subject, call), announce=True)
-        if subject.backend is not None:
-            granted = yield request(subject, call, force=True, wait=False)
-            right.token, right.stamps = granted.token, join_stamps(granted.stamps) or b""
-        present = yield from _present(subject, call)
-        if present is None:
+        try:
+            yield from _seize(subject, call, right)
+            changed = early or (yield from _changed(subject, call, change))
+        except GeneratorExit:
+            raise
+        except BaseException:
+            yield from surrender(subject, call, right)
+            raise
+        if changed is None:
             yield from surrender(subject, call, right)
             return False, None
-        value = change(present.value)
-        left = None if isinf(present.left) else present.left
+        left, value = changed
         if (yield from _keep(subject, call, right, value, life(left))):
             return True, value
     raise BackendError(f"{call.key.text}: {ATTEMPTS} concurrent updates were faster")
+
+
+def _update_in_memory(
+    subject: Subject,
+    call: Call,
+    change: Callable[[Any], Any],
+    life: Callable[[float | None], float | None],
+) -> Steps[tuple[bool, Any]]:
+    table, memory = subject.table, subject.engine.memory
+    while table is not None and memory is not None:
+        before = table.find(call.memory_key)
+        changed = yield from _changed(subject, call, change)
+        if changed is None:
+            break
+        left, value = changed
+        right = Right(reserve(subject, call))
+        with memory.lock:  # nothing is yielded in here: there is no shared tier
+            if table.find(call.memory_key) is before:
+                yield from _keep(subject, call, right, value, life(left))
+                return True, value
+        right.place.leave()
+    return False, None
+
+
+def _seize(subject: Subject, call: Call, right: Right) -> Steps[None]:
+    """Take the lease from whoever has it."""
+    granted = yield from begin(subject, call, force=True, wait=False)
+    right.token, right.stamps = granted.token, join_stamps(granted.stamps) or b""
+
+
+def _changed(
+    subject: Subject, call: Call, change: Callable[[Any], Any]
+) -> Steps[tuple[float | None, Any] | None]:
+    """Return the seconds that a value still lives and what becomes of it; None without one."""
+    present = yield from _present(subject, call)
+    if present is None:
+        return None
+    return None if isinf(present.left) else present.left, change(present.value)
 
 
 def _present(subject: Subject, call: Call) -> Steps[Outcome | None]:

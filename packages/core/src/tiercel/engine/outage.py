@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 
 from tiercel.clock import Clock
 from tiercel.contracts.backend import DropKey, DropScopes, Key, Scope
+from tiercel.engine.effects import Steps
 from tiercel.entry import FOREVER
 from tiercel.errors import BackendRefused, BackendUnavailable
 
 Drop = DropKey | DropScopes
+
+BATCH = 100
+"""Owed drops that one caller issues before it goes on; the keeper issues the rest."""
+
+
+class BreakerOpen(BackendUnavailable):
+    """The shared tier was not asked, since it failed a moment ago."""
 
 
 class Breaker:
@@ -27,6 +38,7 @@ class Breaker:
         self._clock = clock
         self._threshold = threshold
         self._pause = pause
+        self._lock = threading.Lock()
         self.failures = 0
         self._closed_from = float("-inf")
 
@@ -36,26 +48,33 @@ class Breaker:
         return self.failures >= self._threshold and self._clock.monotonic() < self._closed_from
 
     def check(self) -> None:
-        """Raise `BackendUnavailable` if open; else let the caller through as a probe."""
+        """Raise `BreakerOpen` if open; else let the caller through, as a probe after the pause."""
         if self.failures < self._threshold:
             return
-        if self._clock.monotonic() < self._closed_from:
-            raise BackendUnavailable("the shared tier failed a moment ago and is not asked yet")
-        self._postpone()
+        with self._lock:
+            if self._clock.monotonic() < self._closed_from:
+                raise BreakerOpen("the shared tier failed a moment ago and is not asked yet")
+            self._postpone()
 
     def failed(self) -> bool:
         """Count a failure; True if this one opened the breaker."""
-        self.failures += 1
-        if self.failures < self._threshold:
-            return False
-        self._postpone()
-        return self.failures == self._threshold
+        with self._lock:
+            self.failures += 1
+            if self.failures < self._threshold:
+                return False
+            self._postpone()
+            return self.failures == self._threshold
 
     def succeeded(self) -> bool:
         """Count a success; True if this one closed the breaker."""
-        was_open = self.failures >= self._threshold
-        self.failures = 0
+        with self._lock:
+            was_open = self.failures >= self._threshold
+            self.failures = 0
         return was_open
+
+    def renew_after_fork(self) -> None:
+        """Replace the lock, which another thread of the parent may have held."""
+        self._lock = threading.Lock()
 
     def _postpone(self) -> None:
         self._closed_from = self._clock.monotonic() + self._pause * random.uniform(0.8, 1.2)
@@ -64,13 +83,13 @@ class Breaker:
 class PendingDrops:
     """Drops that the shared tier has not acknowledged, to be issued before anything is read.
 
-    Bounded: beyond `limit` a drop is widened to its whole function.
+    Bounded: beyond `limit` a drop is widened to its whole function. Tags cannot be widened.
     """
 
     def __init__(self, limit: int = 10_000) -> None:
         self._limit = limit
-        self._lock = threading.Lock()
         self._owed: dict[str, Drop] = {}
+        self.renew_after_fork()
 
     def __bool__(self) -> bool:
         return bool(self._owed)
@@ -82,33 +101,77 @@ class PendingDrops:
         """Remember a drop that failed or was not acknowledged in time."""
         with self._lock:
             for name, part in _parts(drop):
-                if name in self._owed or len(self._owed) < self._limit:
-                    self._owed[name] = part
-                else:
-                    life = drop.life if isinstance(drop, DropScopes) else FOREVER
-                    self._owed[function.name] = DropScopes((function,), life)
+                if name not in self._owed and len(self._owed) >= self._limit:
+                    name, part = _widened(name, part, function)
+                self._owed[name] = part
 
     def covers(self, key: Key) -> bool:
         """Tell whether an entry may not be read from the shared tier yet."""
         owed = self._owed
         return bool(owed) and (key.text in owed or any(name in owed for name in key.scopes))
 
-    def owed(self) -> list[tuple[str, Drop]]:
-        """Return what has to be issued again, by name."""
-        with self._lock:
-            return list(self._owed.items())
+    @contextmanager
+    def _claim(self) -> Iterator[list[tuple[str, Drop]]]:
+        """Yield by name what has to be issued now; nothing while another caller is at it."""
+        if not self._claimed.acquire(blocking=False):
+            yield []
+            return
+        try:
+            with self._lock:
+                batch = list(islice(self._owed.items(), BATCH))
+            yield batch
+        finally:
+            self._claimed.release()
 
-    def paid(self, name: str, drop: Drop) -> None:
-        """Forget a drop that was acknowledged, unless it has been owed anew meanwhile."""
+    def settle(self) -> Steps[int]:
+        """Issue some of what is owed; return how many drops were acknowledged.
+
+        Raises:
+            BackendUnavailable: One was not acknowledged again; it stays owed.
+        """
+        paid = 0
+        with self._claim() as batch:
+            for name, drop in batch:
+                try:
+                    yield drop
+                except BackendRefused:
+                    self._postpone(name)
+                else:
+                    self._forget(name, drop)
+                    paid += 1
+        return paid
+
+    def _forget(self, name: str, drop: Drop) -> None:
+        """Owe a drop no longer, unless it has been owed anew meanwhile."""
         with self._lock:
             if self._owed.get(name) is drop:
                 del self._owed[name]
+
+    def _postpone(self, name: str) -> None:
+        """Put a drop that was refused behind the others."""
+        with self._lock:
+            if name in self._owed:
+                self._owed[name] = self._owed.pop(name)
+
+    def renew_after_fork(self) -> None:
+        """Replace the locks, which other threads of the parent may have held."""
+        self._lock = threading.Lock()
+        self._claimed = threading.Lock()
 
 
 def unexpected(command: object, error: Exception) -> BackendRefused:
     """Return the error for a backend that broke its promise to raise backend errors only."""
     kind = type(error).__name__
     return BackendRefused(f"the backend failed at {type(command).__name__}: {kind}: {error}")
+
+
+def _widened(name: str, part: Drop, function: Scope) -> tuple[str, Drop]:
+    """Return a drop of the whole function, if the given one is of a part of it."""
+    head = function.name.rpartition("!")[0]
+    if not name.startswith(f"{head}:"):
+        return name, part
+    life = part.life if isinstance(part, DropScopes) else FOREVER
+    return function.name, DropScopes((function,), life)
 
 
 def _parts(drop: Drop) -> list[tuple[str, Drop]]:

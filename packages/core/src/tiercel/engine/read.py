@@ -9,7 +9,7 @@ from tiercel.engine.effects import Detach, Gather, Listen, Steps
 from tiercel.engine.examine import MISSES_OFTEN, Seen, examine, look, promote, wants_refresh
 from tiercel.engine.fill import lead
 from tiercel.engine.flights import Flight
-from tiercel.engine.lease import join, listen, request
+from tiercel.engine.lease import disowned_unless_answered, join, listen, request
 from tiercel.engine.places import Place, recall, reserve
 from tiercel.engine.refresh import revalidate
 from tiercel.engine.state import Call, Outcome, Subject
@@ -17,22 +17,29 @@ from tiercel.errors import BackendError
 from tiercel.events import Cause, Status
 
 
-def fetch(subject: Subject, call: Call) -> Steps[Outcome]:
-    """Serve a call by the cheapest means that its policy allows."""
-    if subject.table is not None:
+def fetch(subject: Subject, call: Call, *, described: bool = True) -> Steps[Outcome]:
+    """Serve a call by the cheapest means that its policy allows.
+
+    Args:
+        subject: The function.
+        call: The call.
+        described: Whether the age and the remaining life of the value are wanted, too.
+    """
+    if subject.table is not None or subject.backend is None:
         return (yield from _fetch_remembered(subject, call))
     if subject.watched or subject.engine.pending or subject.missing > MISSES_OFTEN:
-        seen = yield from _ask(subject, call)
-    else:
-        try:
-            reading = yield Read(call.key)
-        except BackendError as error:
-            seen = _unavailable(subject, error)
-        else:
-            seen = examine(subject, call, reading)
-            if seen.cause is None and not subject.policy.refresh_ahead:
-                subject.missing -= subject.missing / 16
-                return promote(subject, None, seen)
+        alone = Flight(lambda: False)
+        return (yield from _travel(subject, call, alone, reserve(subject, call)))
+    try:
+        reading = yield Read(call.key, (), described or subject.ages)
+        seen = examine(subject, call, reading)
+        if seen.cause is None and not subject.policy.refresh_ahead:
+            if seen.grace and not described and not subject.ages:
+                return (yield from fetch(subject, call))  # written when stale values were kept
+            subject.missing -= subject.missing / 16
+            return promote(subject, None, seen)
+    except BackendError as error:
+        seen = _unavailable(subject, error)
     return (yield from _go_on(subject, call, Flight(lambda: False), reserve(subject, call), seen))
 
 
@@ -64,8 +71,27 @@ def _take_off(subject: Subject, call: Call) -> Steps[Outcome]:
         place = reserve(subject, call)
     if subject.backend is None:
         return (yield from _lead(subject, call, flight, place, Cause.ABSENT, None))
+    return (yield from _travel(subject, call, flight, place))
+
+
+def _travel(subject: Subject, call: Call, flight: Flight, place: Place) -> Steps[Outcome]:
+    """Look at the shared tier and go on from there.
+
+    A lease that is asked for along with the value would be lost with a caller that is cancelled
+    before the answer has come, and everybody would wait for it.
+    """
+    eager = subject.missing > MISSES_OFTEN
+    steps = _look_and_go_on(subject, call, flight, place, eager)
+    if eager:
+        return (yield from _detached(subject, call, flight, place, steps))
+    return (yield from steps)
+
+
+def _look_and_go_on(
+    subject: Subject, call: Call, flight: Flight, place: Place, eager: bool
+) -> Steps[Outcome]:
     try:
-        seen = yield from _ask(subject, call)
+        seen = yield from _ask(subject, call, eager)
     except BaseException:
         _land(subject, call, flight, place)
         raise
@@ -76,8 +102,9 @@ def _go_on(
     subject: Subject, call: Call, flight: Flight, place: Place, seen: Seen
 ) -> Steps[Outcome]:
     """Serve what the shared tier holds, fresh or stale, or get a value from elsewhere."""
-    subject.missing += ((0.0 if seen.fresh else 1.0) - subject.missing) / 16
-    if not _servable(subject, seen):
+    servable = _servable(subject, seen)
+    subject.missing += ((0.0 if servable else 1.0) - subject.missing) / 16
+    if not servable:
         cause = seen.cause or Cause.EXPIRED
         return (yield from _lead(subject, call, flight, place, cause, seen.begun))
     try:
@@ -88,16 +115,18 @@ def _go_on(
         _land(subject, call, flight, place)
 
 
-def _ask(subject: Subject, call: Call) -> Steps[Seen]:
-    """Look at the shared tier; a tier that fails has nothing."""
+def _ask(subject: Subject, call: Call, eager: bool) -> Steps[Seen]:
+    """Look at the shared tier, and if eager ask for the lease; a tier that fails has nothing."""
     follower = subject.engine.follower
     try:
         if follower is not None and not follower.running:
             yield Listen(follower.start)
-        if subject.missing <= MISSES_OFTEN:
+        if not eager:
             return (yield from look(subject, call))
         yield from listen(subject)
-        return (yield from look(subject, call, lease=request(subject, call)))
+        lease = request(subject, call)
+        with disowned_unless_answered(subject, lease):
+            return (yield from look(subject, call, lease=lease))
     except BackendError as error:
         return _unavailable(subject, error)
 
@@ -127,9 +156,17 @@ def _lead(
 ) -> Steps[Outcome]:
     """Compute or wait, such that a cancelled caller does not take those who join down with it."""
     steps = lead(subject, call, flight, place, cause, begun)
+    if begun is not None:
+        return (yield from steps)  # detached already
+    return (yield from _detached(subject, call, flight, place, steps))
+
+
+def _detached(
+    subject: Subject, call: Call, flight: Flight, place: Place, steps: Steps[Outcome]
+) -> Steps[Outcome]:
     if not subject.asynchronous:
         return (yield from steps)
-    outcome: Outcome = yield Detach(steps)
+    outcome: Outcome = yield Detach(steps, lambda: _land(subject, call, flight, place))
     return outcome
 
 
@@ -155,13 +192,15 @@ def peek_many(subject: Subject, calls: Sequence[Call]) -> Steps[list[Outcome | N
     if not asked or subject.backend is None or subject.engine.pending:
         return outcomes
     places = [reserve(subject, calls[number]) for number in asked]
-    readings = yield from _read_many(subject, [calls[number] for number in asked])
-    for number, place, reading in zip(asked, places, readings, strict=False):
-        seen = examine(subject, calls[number], reading)
-        if seen.fresh:
-            outcomes[number] = promote(subject, place, seen)
-    for place in places:
-        place.leave()
+    try:
+        readings = yield from _read_many(subject, [calls[number] for number in asked])
+        for number, place, reading in zip(asked, places, readings, strict=False):
+            seen = examine(subject, calls[number], reading)
+            if seen.fresh:
+                outcomes[number] = promote(subject, place, seen)
+    finally:
+        for place in places:
+            place.leave()
     return outcomes
 
 

@@ -7,7 +7,7 @@ from tiercel.engine.drop import drop_key
 from tiercel.engine.effects import Enqueue, Steps
 from tiercel.engine.fill import complete
 from tiercel.engine.flights import Flight
-from tiercel.engine.lease import request, surrender
+from tiercel.engine.lease import begin, surrender
 from tiercel.engine.places import reserve
 from tiercel.engine.state import Call, Outcome, Right, Subject
 from tiercel.errors import BackendError
@@ -24,12 +24,14 @@ def refresh(subject: Subject, call: Call) -> Steps[Outcome]:
     A result that the predicates reject, or that cannot be stored, drops the entry: what it held
     is known to be outdated.
     """
-    for _ in range(ATTEMPTS):
+    attempts = ATTEMPTS
+    while True:
+        attempts -= 1
         right = yield from _seize(subject, call)
         outcome = yield from complete(subject, call, _alone(), right, Cause.REQUESTED)
-        if not right.refused:
+        if not right.refused or not attempts:
             break
-    if not outcome.left or (subject.backend is not None and right.token is None):
+    if right.refused or not outcome.left or (subject.backend is not None and right.token is None):
         yield from drop_key(subject, call)
     outcome.status = Status.REFRESH
     return outcome
@@ -41,10 +43,13 @@ def _seize(subject: Subject, call: Call) -> Steps[Right]:
     if subject.backend is None:
         return right
     try:
-        granted = yield request(subject, call, force=True)
+        granted = yield from begin(subject, call, force=True)
         right.token, right.stamps = granted.token, join_stamps(granted.stamps) or b""
     except BackendError as error:
         subject.report("the shared tier failed; the old entry will be dropped", error)
+    except BaseException:
+        right.place.leave()
+        raise
     return right
 
 
@@ -60,38 +65,31 @@ def revalidate(subject: Subject, call: Call, floor: float) -> Steps[None]:
     """
     if call.memory_key in subject.refreshing:
         return
-    subject.refreshing.add(call.memory_key)
-    right = None
+    right = Right(reserve(subject, call), written=Status.REFRESH)
+    subject.refreshing[call.memory_key] = right
+    handed_over = False
     try:
-        right = yield from _claim(subject, call, floor)
-        if right is not None:
+        if (yield from _claim(subject, call, right, floor)):
             yield Enqueue(subject.dispatcher(), subject.refresh_task(call, right))
+            handed_over = True
     except Exception as error:
         subject.report("a stale entry could not be refreshed", error)
-        if right is not None:
-            yield from surrender(subject, call, right)
-        right = None
+        yield from surrender(subject, call, right, error)
     finally:
-        if right is None:
-            subject.refreshing.discard(call.memory_key)
+        if not handed_over:
+            right.place.leave()
+            subject.refreshing.pop(call.memory_key, None)
 
 
-def _claim(subject: Subject, call: Call, floor: float) -> Steps[Right | None]:
-    """Take the right to fill if nobody has it and nobody was faster."""
-    place = reserve(subject, call)
-    right = Right(place, written=Status.REFRESH)
+def _claim(subject: Subject, call: Call, right: Right, floor: float) -> Steps[bool]:
+    """Take the right to fill if nobody has it and nobody was faster; tell whether it is taken."""
     if subject.backend is None:
-        return right
-    try:
-        begun = yield request(subject, call, floor=floor, wait=False)
-    except BackendError:
-        place.leave()
-        raise
+        return True
+    begun = yield from begin(subject, call, floor=floor, wait=False)
     if type(begun) is not Granted:
-        place.leave()
-        return None
+        return False
     right.token, right.stamps = begun.token, join_stamps(begun.stamps) or b""
-    return right
+    return True
 
 
 def carry_out(subject: Subject, call: Call, right: Right) -> Steps[Outcome]:
@@ -100,7 +98,7 @@ def carry_out(subject: Subject, call: Call, right: Right) -> Steps[Outcome]:
         return (yield from complete(subject, call, _alone(), right, Cause.EXPIRED))
     finally:
         right.place.leave()
-        subject.refreshing.discard(call.memory_key)
+        subject.refreshing.pop(call.memory_key, None)
 
 
 def _alone() -> Flight:

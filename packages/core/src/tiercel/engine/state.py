@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
 from tiercel.clock import Clock
-from tiercel.contracts.backend import Backend, Key, Scope
+from tiercel.contracts.backend import Backend, Capability, Key, Scope
 from tiercel.contracts.codec import Codec
 from tiercel.contracts.dispatcher import Dispatcher, Task
 from tiercel.engine.channel import Channel, ChannelThread
 from tiercel.engine.flights import Flights
 from tiercel.engine.keeper import Keeper
-from tiercel.engine.outage import Breaker, PendingDrops
+from tiercel.engine.outage import Breaker, BreakerOpen, PendingDrops
+from tiercel.engine.reports import Reports
 from tiercel.engine.wakes import Wakes
 from tiercel.entry import FOREVER
 from tiercel.events import Cause, Event, EventKind, Operation, OperationKind, Status, Tier
@@ -39,6 +41,7 @@ class Engine:
         channel: How memory follows the shared tier; None where the backend has no push.
         follower: The thread that does so; None where tests step the channel themselves.
         keeper: What renews leases during long computations; None likewise.
+        named: The living functions of this cache by name.
         max_lag: Seconds that memory may serve an entry after it was dropped elsewhere.
     """
 
@@ -60,17 +63,45 @@ class Engine:
         self.observers = observers
         self.max_lag = max_lag
         self.breaker = Breaker(clock)
+        self.reports = Reports(clock)
         self.pending = PendingDrops()
         self.wakes = Wakes(backend) if backend is not None else None
         self.channel = Channel(memory, clock, max_lag) if pushes and memory is not None else None
+        self.named: WeakValueDictionary[str, Any] = WeakValueDictionary()
         self.follower: ChannelThread | None = None
         self.keeper: Keeper | None = None
+
+    def renew_after_fork(self) -> None:
+        """Forget what belongs to the parent process: threads, leases, and trust in memory."""
+        self.breaker.renew_after_fork()
+        self.pending.renew_after_fork()
+        if self.follower is not None:
+            self.follower.forget()
+        if self.wakes is not None:
+            self.wakes.forget_thread()
+        if self.keeper is not None:
+            self.keeper.forget()
 
     def trusts_memory(self) -> bool:
         """Tell whether what is in memory needs no validation now."""
         if self.backend is None:
             return True
         return self.channel is not None and self.channel.trusted()
+
+    def lost(self, error: BaseException) -> None:
+        """Take note that the shared tier did not answer; say so once until it does again."""
+        if self.breaker.failed():
+            what = "the shared tier is unavailable; its functions are computed without it"
+            log.warning("cache %r: %s: %s", self.name, what, error)
+            self.event(EventKind.BREAKER_OPENED, error)
+            if self.wakes is not None:
+                self.wakes.wake_all()
+
+    def found(self) -> None:
+        """Take note that the shared tier answered after it had failed."""
+        if self.breaker.succeeded():
+            log.warning("cache %r: the shared tier is available again", self.name)
+            self.event(EventKind.BREAKER_CLOSED)
 
     def event(self, kind: EventKind, error: BaseException | None = None, **about: Any) -> None:
         """Tell the observers that something has happened."""
@@ -89,9 +120,12 @@ class Subject:
         backend: The shared tier; None with `tiers="memory"` or where there is none.
         keep: Whether a result may be stored, called with it and the call; None: always.
         ttl: Life of a result, called likewise; None: `policy.ttl` is a plain value.
+        refreshing: The rights under which entries are being refreshed; one is gone as soon as its
+            task is, performed or not.
         refresh_task: Makes the task that refreshes a stale entry under a right already taken.
         missing: Share of the reads of the shared tier that missed, lately.
         watched: Whether anybody listens.
+        ages: Whether it depends on its age what becomes of an entry.
         stamp_life: Seconds that a stamp lives at least: longer than any entry under it.
     """
 
@@ -128,12 +162,15 @@ class Subject:
             memory.table(function_scope.name, partitions) if memory is not None else None
         )
         self.flights = Flights()
-        self.refreshing: set[Hashable] = set()
+        self.refreshing: WeakValueDictionary[Hashable, Right] = WeakValueDictionary()
         self.stats = Counts()
         self.missing = 0.0
         self.watched = bool(engine.observers)
+        self.ages = bool(policy.grace or policy.refresh_ahead)
         self.stamp_life = _stamp_life(policy)
         self.plain = self.backend is None and policy.is_plain
+        capabilities = self.backend.capabilities if self.backend is not None else frozenset()
+        self.fenced = Capability.ATOMIC in capabilities
 
     def start(self, kind: OperationKind, call: Call) -> Watched | None:
         """Tell the observers that an operation begins; None where nobody listens."""
@@ -159,9 +196,17 @@ class Subject:
             self.engine.observers.end(watched.operation, watched.started)
 
     def report(self, what: str, error: BaseException) -> None:
-        """Log trouble that no caller sees, and count it."""
-        log.warning("%s on cache %r: %s: %s", self.name, self.engine.name, what, error)
+        """Count trouble that no caller sees, and log it, once in a while for each kind.
+
+        That a tier is not asked any more was said when the breaker opened.
+        """
         self.engine.event(EventKind.SWALLOWED_ERROR, error, function=self.name)
+        if isinstance(error, BreakerOpen):
+            return
+        held_back = self.engine.reports.due((self.name, what, type(error)))
+        if held_back is not None:
+            more = f" (and {held_back} more times before)" if held_back else ""
+            log.warning("%s on cache %r: %s: %s%s", self.name, self.engine.name, what, error, more)
 
 
 def _stamp_life(policy: Policy) -> float:
@@ -221,7 +266,7 @@ class Call(Struct, gc=False):
     tags: tuple[str, ...] = ()
 
 
-class Right(Struct):
+class Right(Struct, weakref=True, eq=False):
     """The right to fill one key, taken before anything was computed.
 
     Attributes:

@@ -11,7 +11,6 @@ from tiercel.engine.effects import Await, Detach, Enqueue, Gather, Listen, Run, 
 from tiercel.engine.outage import unexpected
 from tiercel.engine.state import Engine
 from tiercel.errors import BackendError, BackendUnavailable
-from tiercel.events import EventKind
 
 Result = TypeVar("Result")
 
@@ -45,15 +44,14 @@ def _execute(engine: Engine, command: Command[Any]) -> Any:
     try:
         reply = backend.execute(command)
     except BackendUnavailable as error:
-        if breaker.failed():
-            engine.event(EventKind.BREAKER_OPENED, error)
+        engine.lost(error)
         raise
     except BackendError:
         raise
     except Exception as error:
         raise unexpected(command, error) from error
-    if breaker.failures and breaker.succeeded():
-        engine.event(EventKind.BREAKER_CLOSED)
+    if breaker.failures:
+        engine.found()
     return reply
 
 

@@ -23,6 +23,8 @@ class Wakes:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._attempts = 0
         self._waiting: dict[str, list[Signal]] = {}
         self._closed = threading.Event()
         self.address: str | None = None
@@ -32,10 +34,13 @@ class Wakes:
         """Open the mailbox unless it is open; live when this returns.
 
         Where a backend cannot wake anybody, `address` stays None and waiters use their timers.
+        Who has waited for another's attempt makes none of its own: it would take as long again.
         """
-        with self._lock:
-            if self.settled:
+        attempts = self._attempts
+        with self._opening:
+            if self.settled or self._attempts != attempts:
                 return
+            self._attempts += 1
             address = uuid.uuid4().hex
             try:
                 mailbox = self._backend.open_mailbox(address)
@@ -75,6 +80,13 @@ class Wakes:
         for signal in signals:
             signal.set()
 
+    def wake_all(self) -> None:
+        """Set the signals of everybody who waits: wakes do not arrive any more."""
+        with self._lock:
+            signals = [signal for waiting in self._waiting.values() for signal in waiting]
+        for signal in signals:
+            signal.set()
+
     def close(self) -> None:
         """Close the mailbox; its thread ends soon after."""
         self._closed.set()
@@ -82,6 +94,7 @@ class Wakes:
     def forget_thread(self) -> None:
         """Start anew after a fork: the mailbox belongs to the parent."""
         self._lock = threading.Lock()
+        self._opening = threading.Lock()
         self._waiting = {}
         self._closed = threading.Event()
         self.address, self.settled = None, False
@@ -95,6 +108,7 @@ class Wakes:
             log.debug("mailbox lost: %s", error)
         finally:
             mailbox.close()
-            with self._lock:
+            with self._opening:
                 if self._closed is closed:
                     self.address, self.settled = None, False
+            self.wake_all()

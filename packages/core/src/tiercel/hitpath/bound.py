@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -18,6 +18,10 @@ class BoundMethod(Struct, eq=False):
     """
 
     instance: Any
+
+    if TYPE_CHECKING:  # What is generated for each function takes its place.
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     @property
     def __self__(self) -> Any:

@@ -34,7 +34,8 @@ class Entry:
             nothing limits it. May be set by whoever knows that the entry is still valid: a
             dropped one stays dropped, because its value is gone.
         hard: Monotonic seconds at which it ends, whatever its deadline says.
-        visited: Whether it was hit since eviction last looked at it.
+        visited: Whether it was hit since eviction last looked at it; of a reservation, whether
+            the place of its key is taken.
         part: The partition cell it belongs to; the root cell of its function if it has none.
         fill: Whatever the caller stored beside the value: stamps, metadata.
         next: The entry behind it in its eviction queue.
@@ -46,6 +47,7 @@ class Entry:
     __slots__ = ("deadline", "fill", "hard", "key", "next", "part", "value", "visited")
 
     value: Any
+    fill: Any
     next: Entry | None
     text: str | None = None
     tags: tuple[str, ...] | None = ()

@@ -36,19 +36,6 @@ class Fifo:
         self.root.next = None
         self.size = 0
 
-    def pop(self) -> Entry:
-        """Take the first entry; there must be one."""
-        root = self.root
-        entry = root.next
-        assert entry is not None
-        root.next = entry.next
-        if self.tail is entry:
-            self.tail = root
-        if self.hand is entry:
-            self.hand = root
-        self.size -= 1
-        return entry
-
     def take(self, entry: Entry) -> None:
         """Take the entry behind the hand."""
         self.hand.next = entry.next
@@ -61,22 +48,21 @@ class Ghosts:
     """Hashes of keys that left the small queue unvisited: at least the last half of `capacity`.
 
     Attributes:
+        half: How many `newer` may hold.
         newer: The last ones.
         older: Those before them.
     """
 
-    __slots__ = ("_half", "newer", "older")
+    __slots__ = ("half", "newer", "older")
 
     def __init__(self, capacity: int) -> None:
-        self._half = capacity // 2
+        self.half = capacity // 2
         self.newer: set[int] = set()
         self.older: set[int] = set()
 
-    def add(self, ghost: int) -> None:
-        """Remember a hash; forgets half of all at once now and then, which needs no queue."""
-        if len(self.newer) > self._half:
-            self.older, self.newer = self.newer, set()
-        self.newer.add(ghost)
+    def turn(self) -> None:
+        """Forget the older half; done now and then, which needs no queue."""
+        self.older, self.newer = self.newer, set()
 
 
 class S3Fifo:
@@ -145,23 +131,36 @@ class S3Fifo:
         self._due = self._due_again = NEVER
 
     def _make_room(self, size: int, gone: list[Entry]) -> None:
-        small, main, max_bytes = self._small, self._main, self._max_bytes
+        """Evict until one more entry fits. Its calls are written out: most writes come here."""
+        small, main, ghosts = self._small, self._main, self._ghosts
         scanned = 0
-        while held := small.size + main.size:
-            if held - self.dropped < self._max_entries and held < self._max_held:
-                if max_bytes is None or self.bytes + size <= max_bytes:
-                    return
+        while (held := small.size + main.size) and (
+            held - self.dropped >= self._max_entries
+            or held >= self._max_held
+            or (self._max_bytes is not None and self.bytes + size > self._max_bytes)
+        ):
             # A fifth of what is held, not of what may be held: bytes may be the tighter bound.
             queue = small if small.size * 4 > main.size else main
-            entry = queue.pop()
+            root = queue.root
+            entry = root.next
+            assert entry is not None
+            root.next = entry.next
+            if entry is queue.tail:
+                queue.tail = root
+            if entry is queue.hand:
+                queue.hand = root
+            queue.size -= 1
             if entry.visited and scanned < MAX_SCAN:
                 scanned += 1
                 self._keep(entry)
                 continue
             scanned = 0
             if queue is small:
-                self._ghosts.add(hash(entry.key) ^ entry.part.generation.salt)
-            self._uncount(entry)
+                if len(ghosts.newer) > ghosts.half:
+                    ghosts.turn()
+                ghosts.newer.add(hash(entry.key) ^ entry.part.generation.salt)
+            if self.dropped or self._max_bytes is not None:
+                self._uncount(entry)
             gone.append(entry)
 
     def _keep(self, entry: Entry) -> None:

@@ -51,6 +51,7 @@ class Generation:
     def register(self, entry: Entry) -> None:
         """Put a reservation in the place of its key or, if that is taken, among its rivals."""
         if self.entries.setdefault(entry.key, entry) is not entry:
+            entry.visited = True
             self.rivals.setdefault(entry.key, []).append(entry)
 
     def remove(self, entry: Entry) -> None:
@@ -65,15 +66,17 @@ class Generation:
 
     def claim(self, entry: Entry) -> Entry | None:
         """Put an entry in the place of its key; return the committed one that it replaces."""
-        found = self.entries.get(entry.key)
+        self.remove(entry)
+        # Plain reservations are made without the lock: only `setdefault` cannot lose one.
+        found = self.entries.setdefault(entry.key, entry)
         if found is entry:
             return None
-        self.remove(entry)
         self.entries[entry.key] = entry
-        if found is not None and found.reserved:
-            self.rivals.setdefault(entry.key, []).append(found)
-            return None
-        return found
+        if not found.reserved:
+            return found
+        found.visited = True
+        self.rivals.setdefault(entry.key, []).append(found)
+        return None
 
 
 class Partition:

@@ -198,7 +198,8 @@ class MemoryTier:
         """Store an entry that has its value; return what is to be freed without the lock."""
         generation = entry.part.generation
         replaced = value = None
-        if generation.entries.get(entry.key) is not entry:
+        if entry.visited:  # A rival: the place of its key is taken.
+            entry.visited = False
             replaced = generation.claim(entry)
             value = None if replaced is None else self.discard(replaced)
         garbage: list[Any] = self.queues.add(entry, now, replaced is not None)
@@ -207,6 +208,10 @@ class MemoryTier:
             if gone.hard > now and part.alive and (part.parent is None or part.served):
                 self.evictions += 1
                 part.generation.statistics.evictions += 1
+                if part.parent is None and type(gone) is Entry:
+                    # What was neither dropped nor replaced is where it was put.
+                    part.generation.entries.pop(gone.key, None)
+                    continue
             self._forget(gone)
         garbage.append(value)
         generation.statistics.stores += 1

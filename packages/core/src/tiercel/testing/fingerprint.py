@@ -76,6 +76,9 @@ class Canon:
 
 Handler = Callable[[Canon, Any], Hashable]
 
+LEFT_OUT = frozenset({"next", "salt", "statistics", "users", "visited"})
+"""Attributes that decide nothing but what leaves a full memory tier first."""
+
 
 def _attributes(kind: type) -> Handler:
     """Return what looks at the attributes of an object, in `__slots__` and in `__dict__`."""
@@ -83,12 +86,13 @@ def _attributes(kind: type) -> Handler:
         name
         for base in kind.__mro__
         for name in _as_tuple(base.__dict__.get("__slots__", ()))
-        if not name.startswith("__")
+        if not name.startswith("__") and name not in LEFT_OUT
     )
 
     def look(canon: Canon, value: Any) -> Hashable:
         named = [getattr(value, name, None) for name in slots]
-        return (canon.each(named), canon.each(getattr(value, "__dict__", {}).values()))
+        others = getattr(value, "__dict__", {})
+        return (canon.each(named), canon.each(v for k, v in others.items() if k not in LEFT_OUT))
 
     return look
 

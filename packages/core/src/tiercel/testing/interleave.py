@@ -56,7 +56,11 @@ class Exploration(Struct, frozen=True):
 
 
 def explore(
-    make: Callable[[], Simulation], *, states: int = 1_000_000, seconds: float = 600.0
+    make: Callable[[], Simulation],
+    *,
+    states: int = 1_000_000,
+    seconds: float = 600.0,
+    seed: int | None = None,
 ) -> Exploration:
     """Try every interleaving of the actors, until a promise is broken or nothing is left.
 
@@ -64,14 +68,16 @@ def explore(
         make: Sets up the same simulation each time.
         states: Gives up after this many states.
         seconds: Gives up after this long.
+        seed: Tries them in an order that chance decides, which finds a violation sooner; None:
+            depth first.
     """
     began = time.perf_counter()
-    search = _Search(make)
+    search = _Search(make, None if seed is None else Random(seed))
     failure = None
     while search.pending and failure is None:
         if len(search.seen) > states or time.perf_counter() - began > seconds:
             break
-        failure = search.follow(search.pending.pop())
+        failure = search.follow(search.next())
     took = time.perf_counter() - began
     complete = failure is None and not search.pending
     return Exploration(len(search.seen), search.transitions, took, complete, failure)
@@ -80,12 +86,20 @@ def explore(
 class _Search:
     """The states that were seen, and the schedules that are still to be tried."""
 
-    def __init__(self, make: Callable[[], Simulation]) -> None:
+    def __init__(self, make: Callable[[], Simulation], random: Random | None) -> None:
         self._make = make
+        self._random = random
         self._first: Simulation | None = None
         self.seen: set[Hashable] = set()
         self.pending: list[tuple[Choice, ...]] = [()]
         self.transitions = 0
+
+    def next(self) -> Sequence[Choice]:
+        """Take one of the schedules that are still to be tried."""
+        if self._random is not None:
+            chosen = self._random.randrange(len(self.pending))
+            self.pending[chosen], self.pending[-1] = self.pending[-1], self.pending[chosen]
+        return self.pending.pop()
 
     def follow(self, schedule: Sequence[Choice]) -> Failure | None:
         """Replay a schedule and go on from there until a state that was seen, or the end."""
@@ -100,6 +114,8 @@ class _Search:
                     if not choices:
                         simulation.finish()
                         break
+                    if self._random is not None:
+                        self._random.shuffle(choices)
                     self.transitions += len(choices)
                     self.pending += [(*simulation.taken, other) for other in choices[1:]]
                     simulation.step(choices[0])

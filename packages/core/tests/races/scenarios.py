@@ -1,0 +1,533 @@
+"""Every way in which a cache goes wrong when it is done the obvious way, as a scene to play.
+
+The numbers are the holes of the protocol's table; each scene is small enough to be played in every
+order in which its actors can act. What must hold is in `promises.py`; which wrong variants each
+scene gives away is in `mutants.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from msgspec import Struct
+
+from packages.core.tests.races.actors import (
+    KEY,
+    batch_reader,
+    canceller,
+    dropper,
+    evictor,
+    event,
+    follow,
+    killer,
+    late_reader,
+    poller,
+    reader,
+    refresher,
+    setter,
+    ticker,
+    updater,
+    warm,
+)
+from packages.core.tests.races.world import LAG, LEASE, Node, World
+from tiercel.contracts.backend import DropScopes
+from tiercel.policy import make_policy
+from tiercel.testing import SimulatedBackend
+from tiercel.testing.simulated import Snapshot
+
+OTHER = "v/1"
+STALE = make_policy("f", ttl=5.0, stale=50.0, lease=LEASE)
+RESCUE = make_policy("f", ttl=5.0, stale_on_error=50.0, lease=LEASE)
+SHORT = make_policy("f", ttl=10.0, lease=LEASE)
+
+
+class Scenario(Struct, frozen=True):
+    """A scene: who acts in it, and what else is special about it.
+
+    Attributes:
+        name: What tests call it.
+        holes: The holes of the protocol's table that it looks into.
+        build: Adds the actors to a world.
+        long: Whether it takes too long for every run.
+    """
+
+    name: str
+    holes: str
+    build: Callable[[World], None]
+    long: bool
+
+    def world(self, backend: type[SimulatedBackend] = SimulatedBackend) -> World:
+        """Set the scene."""
+        world = World(backend)
+        self.build(world)
+        return world
+
+
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(
+    holes: str, *names: str, long: bool | str = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a scene; with `names`, one for each, which the scene gets as its argument.
+
+    Args:
+        holes: Which holes it looks into.
+        *names: What differs.
+        long: Whether it takes long, or for which names.
+    """
+
+    def register(build: Callable[..., None]) -> Callable[..., None]:
+        for name in names or ("",):
+            full = "_".join(filter(None, (build.__name__, name)))
+            scene = partial(build, what=name) if name else build
+            takes_long = name in long.split() if isinstance(long, str) else long
+            SCENARIOS[full] = Scenario(full, holes, scene, takes_long)
+        return build
+
+    return register
+
+
+# Drops while others read and compute
+
+
+@scenario("H3 H5 H6", "key", "partition", "function")
+def drop(world: World, what: str) -> None:
+    """Two cold callers in two processes, while a third process drops."""
+    reader(world, world.node("a"))
+    reader(world, world.node("b"))
+    dropper(world, world.node("x"), what)
+    world.patient, world.promises.most = False, 2
+
+
+@scenario("H3 H5 H6", "key", "partition", "function", long=True)
+def drop_among_three(world: World, what: str) -> None:
+    """Three cold callers in three processes, while a fourth process drops."""
+    drop(world, what)
+    reader(world, world.node("c"))
+
+
+@scenario("H3 H5", "key", "partition", "function")
+def drop_when_misses_are_common(world: World, what: str) -> None:
+    """Readers ask for the lease in the same round trip."""
+    for name in "ab":
+        node = world.node(name)
+        node.subject.missing = 1.0
+        reader(world, node)
+    dropper(world, world.node("x"), what)
+    world.patient, world.promises.most = False, 2
+
+
+@scenario("H22")
+def drop_two_partitions(world: World) -> None:
+    """One drop concerns two partitions: it is acknowledged after both."""
+    node = world.node("a")
+    warm(world, node, KEY, OTHER)
+    dropper(world, world.node("x"), "partitions", KEY, OTHER)
+    batch_reader(world, node, KEY, OTHER)
+    reader(world, world.node("b"), OTHER)
+
+
+# Losses: eviction, expiry, death
+
+
+@scenario("H1 H3", "key", "partition", "function", long="function")
+def evict(world: World, what: str, times: int = 1) -> None:
+    """A cold caller, a drop, a later caller; a stamp, the lease or the value is lost."""
+    reader(world, world.node("a"))
+    dropper(world, world.node("x"), what)
+    stamp = "stamp/f" if what == "function" else "stamp/f:u"
+    evictor(world, stamp, f"value/f:{KEY}", f"lease/f:{KEY}", times=times)
+    reader(world, world.node("b"))
+
+
+@scenario("H1", "partition", "function")
+def evict_warm(world: World, what: str) -> None:
+    """The same with an entry that was there from the beginning."""
+    warm(world, world.node("w"))
+    evict(world, what)
+
+
+@scenario("H1 H3", "key", "partition", "function", long=True)
+def evict_twice(world: World, what: str) -> None:
+    """The same, and two of them are lost."""
+    evict(world, what, times=2)
+
+
+@scenario("H3", "key")
+def lease_expires(world: World, what: str) -> None:
+    """A computation takes longer than its lease lives."""
+    reader(world, world.node("a"))
+    dropper(world, world.node("x"), what)
+    ticker(world, LEASE + 1.0)
+    reader(world, world.node("b"))
+
+
+@scenario("H5")
+def holder_dies(world: World) -> None:
+    """Who computes is killed; the others wait no longer than its lease."""
+    node = world.node("a")
+    reader(world, node)
+    killer(world, node, when=lambda: True)
+    reader(world, world.node("b"))
+    world.promises.wait = LEASE + 1.5
+
+
+@scenario("H6", "partition", "function", "key")
+def holder_dies_before_drop(world: World, what: str) -> None:
+    """Who computes is killed, then a drop: a later caller does not wait for the dead."""
+    node = world.node("a")
+    reader(world, node)
+    killer(world, node, when=lambda: bool(world.promises.computations))
+    dropper(world, world.node("x"), what, after=lambda: "died" in world.notes)
+    reader(world, world.node("b"), after=lambda: "dropped" in world.notes)
+    world.promises.wait = 0.0
+
+
+# Refreshes and values set by hand
+
+
+@scenario("H2", "key", "partition", "function")
+def refresh(world: World, what: str) -> None:
+    """Somebody refreshes what is there, while it is dropped."""
+    node = world.node("a")
+    warm(world, node)
+    refresher(world, node)
+    dropper(world, world.node("x"), what)
+    reader(world, world.node("b"))
+
+
+@scenario("H8")
+def rule_refreshes(world: World) -> None:
+    """A change refreshes instead of dropping, while somebody fills what was there before it."""
+    reader(world, world.node("a"))
+    refresher(world, world.node("x"), changes=True)
+    reader(world, world.node("b"))
+
+
+@scenario("H8")
+def rule_refreshes_for_long(world: World) -> None:
+    """A refresh takes longer than its lease lives, every time it is tried."""
+    node = world.node("a")
+    warm(world, node)
+    refresher(world, node, changes=True)
+    ticker(world, LEASE + 1.0, times=3)
+    reader(world, world.node("b"))
+
+
+@scenario("H8")
+def rule_refreshes_through_eviction(world: World) -> None:
+    """A refresh loses its lease, every time it is tried."""
+    node = world.node("a")
+    warm(world, node)
+    refresher(world, node, changes=True)
+    evictor(world, f"lease/f:{KEY}", times=3)
+    reader(world, world.node("b"))
+
+
+@scenario("H2", "key", "partition")
+def set_by_hand(world: World, what: str) -> None:
+    """A value is set by hand, while it is computed and dropped."""
+    reader(world, world.node("a"))
+    setter(world, world.node("s"))
+    dropper(world, world.node("x"), what)
+
+
+@scenario("H2", "key", "partition", long=True)
+def set_by_hand_among_three(world: World, what: str) -> None:
+    """The same, and somebody else reads."""
+    set_by_hand(world, what)
+    reader(world, world.node("b"))
+
+
+@scenario("H2", long=True)
+def update(world: World) -> None:
+    """Two processes update one value, and none of the updates is lost."""
+    node = world.node("a")
+    warm(world, node)
+    updater(world, node)
+    updater(world, world.node("b"))
+
+
+# Stale values
+
+
+@scenario("H4", "key", "partition", "function")
+def stale(world: World, what: str) -> None:
+    """A stale value is served and refreshed in the background, while it is dropped."""
+    first, second = world.node("a", policy=STALE), world.node("b", policy=STALE)
+    warm(world, first)
+    world.clock.advance(10.0)
+    reader(world, first)
+    dropper(world, world.node("x", policy=STALE), what)
+    reader(world, second)
+
+
+@scenario("H4", "key", "partition", "function")
+def stale_on_error(world: World, what: str) -> None:
+    """The function fails, and an old value is served instead, while it is dropped."""
+    first = world.node("a", policy=RESCUE)
+    warm(world, first)
+    world.clock.advance(10.0)
+    world.notes["failing"] = True
+    reader(world, first)
+    dropper(world, world.node("x", policy=RESCUE), what)
+    reader(world, world.node("b", policy=RESCUE))
+
+
+# One computation
+
+
+@scenario("H5")
+def cold_callers(world: World) -> None:
+    """Three processes ask at once; one computes, and its fill wakes the others."""
+    for name in "abc":
+        reader(world, world.node(name))
+    world.patient, world.promises.most = False, 1
+
+
+@scenario("H5 H7", "shared", "both", "memory")
+def cold_callers_in_one_process(world: World, what: str) -> None:
+    """Three callers in one process ask at once; one computes for all."""
+    node = world.node("a", memory=what != "shared", shared=what != "memory")
+    if what == "both":
+        follow(world, node)
+    for _ in range(2 if what == "shared" else 3):
+        reader(world, node)
+    world.patient, world.promises.most = False, 1
+
+
+@scenario("H7", "key", "partition", "function")
+def join(world: World, what: str) -> None:
+    """One process computes and drops: a later caller does not join what began before."""
+    node = world.node("a", memory=True, shared=False)
+    reader(world, node)
+    dropper(world, node, what)
+    reader(world, node)
+    world.patient, world.promises.most = False, 2
+
+
+@scenario("H7", "key", "partition", "function", long="key function")
+def join_by_lease(world: World, what: str) -> None:
+    """The same without a memory tier: callers find each other by the lease."""
+    node = world.node("a")
+    reader(world, node)
+    dropper(world, world.node("x"), what)
+    reader(world, node)
+    world.patient, world.promises.most = False, 2
+
+
+@scenario("H7", "partition", "function", long=True)
+def join_by_lease_of_another(world: World, what: str) -> None:
+    """The same, while another process takes the lease after the drop."""
+    join_by_lease(world, what)
+    reader(world, world.node("b"))
+
+
+@scenario("H5")
+def first_caller_is_cancelled(world: World) -> None:
+    """The task that computes is cancelled; the others get its value all the same."""
+    node = world.node("a", asynchronous=True)
+    first = reader(world, node)
+    canceller(world, first)
+    reader(world, world.node("b"))
+    world.patient, world.promises.most = False, 1
+
+
+@scenario("H18", "one process", "two processes")
+def crossing(world: World, what: str) -> None:
+    """Computing one key needs another, and the reverse; nobody waits for ever."""
+    first = world.node("a")
+    second = first if what == "one process" else world.node("b")
+    owner = {KEY: first, OTHER: second}
+    for key, needed in ((KEY, OTHER), (OTHER, KEY)):
+        world.nested[key] = partial(owner[key].fetch, needed)
+        reader(world, owner[key], key)
+    world.patient = False
+
+
+# Trouble on the way to the shared tier
+
+
+@scenario("H19", "key", "partition", "function")
+def drop_without_link(world: World, what: str) -> None:
+    """A drop does not get through; the link heals, and the same process reads."""
+    node = world.node("a")
+    warm(world, node)
+
+    def set_link(up: bool) -> None:
+        world.backend.unreachable = not up
+
+    event(world, "link breaks", partial(set_link, False))
+    dropper(world, node, what)
+    event(world, "link heals", partial(set_link, True))
+    reader(world, node, after=lambda: "dropped" in world.notes)
+
+
+@scenario("H21", "partition", "function")
+def drop_refused(world: World, what: str) -> None:
+    """The server is out of memory and refuses a drop, then has memory again."""
+    node = world.node("a")
+    warm(world, node)
+    world.refused = frozenset({DropScopes})
+
+    def free() -> None:
+        world.refused = frozenset()
+
+    dropper(world, node, what)
+    event(world, "memory is free", free)
+    reader(world, node, times=2, after=lambda: "dropped" in world.notes)
+
+
+# The memory tier and its channel
+
+
+def _followed(world: World, *, warmed: bool = True, polls: int = 1, lag: float = LAG) -> Node:
+    """Add a process with a memory tier that follows the channel, and somebody who reads late."""
+    node = world.node("m", memory=True, lag=lag)
+    follow(world, node)
+    if warmed:
+        warm(world, node)
+    poller(world, node, polls)
+    late_reader(world, node, lag)
+    return node
+
+
+@scenario("H15", "key", "partition", "function")
+def memory(world: World, what: str) -> None:
+    """A process serves from memory what another drops, and the channel may lag."""
+    _followed(world)
+    dropper(world, world.node("x"), what)
+
+
+@scenario("H11 H15", "key", "partition", "function", long=True)
+def memory_polled_twice(world: World, what: str) -> None:
+    """The same, and somebody reads at any time, and the channel is polled before and after."""
+    reader(world, _followed(world, polls=2))
+    dropper(world, world.node("x"), what)
+
+
+@scenario("H11 H17", "key", "partition", "function", long=True)
+def memory_cold(world: World, what: str) -> None:
+    """A process computes into memory, while another drops."""
+    reader(world, _followed(world, warmed=False))
+    dropper(world, world.node("x"), what)
+
+
+@scenario("H11 H17", "key", "partition", "function")
+def memory_computes(world: World, what: str) -> None:
+    """A process computes into memory and reads again much later, while another drops."""
+    _followed(world, warmed=False)
+    dropper(world, world.node("x"), what)
+
+
+@scenario("H14", "key", "partition", "function", long=True)
+def memory_before_channel(world: World, what: str) -> None:
+    """Memory is filled before the channel has told anything."""
+    other = world.node("x")
+    warm(world, other)
+    world.before(other.drop(OTHER), other)
+    node = world.node("m", memory=True)
+    reader(world, node)
+    poller(world, node, 1)
+    dropper(world, other, what)
+    late_reader(world, node, LAG)
+
+
+@scenario("H7 H11", "partition", long=True)
+def memory_joins(world: World, what: str) -> None:
+    """Two callers share a computation in memory, while another process drops."""
+    node = world.node("m", memory=True)
+    follow(world, node)
+    reader(world, node)
+    reader(world, node)
+    dropper(world, world.node("x"), what)
+    poller(world, node, 1)
+
+
+@scenario("H11 H17", "key", "partition", "function")
+def memory_drops_itself(world: World, what: str) -> None:
+    """A process with a memory tier drops: its own callers see that at once."""
+    node = world.node("m", memory=True)
+    follow(world, node)
+    warm(world, node)
+    reader(world, node)
+    dropper(world, node, what)
+    reader(world, node)
+
+
+@scenario("H2 H17", long=True)
+def memory_refresh(world: World) -> None:
+    """Another process refreshes a key, which memory holds or computes."""
+    reader(world, _followed(world, warmed=False))
+    refresher(world, world.node("x"), changes=True)
+
+
+@scenario("H13")
+def channel_trimmed(world: World) -> None:
+    """Messages are trimmed before they were read."""
+    _followed(world)
+    dropper(world, world.node("x"), "partition", then=OTHER)
+    event(world, "trim", lambda: world.backend.trim_stream(1))
+
+
+@scenario("H13")
+def channel_lost(world: World) -> None:
+    """The stream is evicted, and begins anew."""
+    _followed(world)
+    dropper(world, world.node("x"), "partition")
+    event(world, "lose", world.backend.lose_stream)
+
+
+@scenario("H13")
+def channel_rolled_back(world: World) -> None:
+    """A promoted replica lacks a message that was read here, and gives its number to another."""
+    other = world.node("x")
+    world.before(other.drop(OTHER), other)
+    node = _followed(world)
+    world.before(other.drop(OTHER), other)
+    world.before(node.poll(), node)
+
+    def roll_back() -> None:
+        now = world.backend.snapshot()
+        world.backend.rollback(Snapshot(now.cells, now.stream[:-1]))
+        world.notes["rolled"] = True
+
+    event(world, "roll back", roll_back)
+    dropper(world, other, "partition", after=lambda: "rolled" in world.notes)
+
+
+@scenario("H12")
+def announcement_lost(world: World) -> None:
+    """A drop is never announced: what memory holds is checked again after a minute."""
+    node = world.node("m", memory=True, lag=1000.0)
+    follow(world, node)
+    warm(world, node)
+    dropper(world, world.node("x"), "partition")
+
+    def forget() -> None:
+        now = world.backend.snapshot()
+        world.backend.rollback(Snapshot(now.cells, now.stream[:1]))
+
+    event(world, "forget", forget)
+    poller(world, node, 1)
+    late_reader(world, node, 31.0, times=2)
+    world.promises.lag = 60.0
+
+
+@scenario("H16")
+def life_in_memory(world: World) -> None:
+    """What memory takes over from the shared tier ends when it ends there."""
+    warm(world, world.node("w", policy=SHORT))
+    node = world.node("m", memory=True, lag=1000.0, policy=SHORT)
+    follow(world, node)
+    reader(world, node, times=3)
+    ticker(world, 4.0, times=4)
+    world.promises.life = 10.0
+
+
+def names(*, long: bool) -> list[str]:
+    """Return the names of the scenes that take long, or of those that do not."""
+    return [scene.name for scene in SCENARIOS.values() if scene.long is long]
+

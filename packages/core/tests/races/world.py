@@ -1,0 +1,222 @@
+"""A small world for races: processes with caches, a source that changes, and what was promised.
+
+The cached function returns the version of its key that the source had when it ran, so a value
+tells by itself whether it is too old.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from msgspec import Struct
+
+from packages.core.tests.races.promises import Promises
+from tiercel.codec import SafeCodec
+from tiercel.contracts.backend import Begin, Command, Fill, Key, ReadThenBegin, Scope
+from tiercel.contracts.dispatcher import TaskKind
+from tiercel.dispatch.inline import InlineDispatcher
+from tiercel.engine import drop, read, refresh
+from tiercel.engine.effects import Steps
+from tiercel.engine.state import Call, Engine, Outcome, Right, Subject
+from tiercel.events import Status, Tier
+from tiercel.memory import MemoryTier
+from tiercel.plugins.observing import NOBODY
+from tiercel.policy import Policy, make_policy
+from tiercel.testing import SimulatedBackend
+from tiercel.testing.simulation import Actor, Process, Simulation
+
+LAG = 0.5
+TTL = 100.0
+LEASE = 10.0
+POLICY = make_policy("f", ttl=TTL, lease=LEASE, wait=30.0)
+FUNCTION = Scope("f")
+CODEC = SafeCodec()
+DISPATCHER = InlineDispatcher()
+
+
+class Refresh(Struct, frozen=True):
+    """A task that a simulation runs as an actor of its own."""
+
+    steps: Callable[[], Steps[Outcome]]
+    id: str = "refresh"
+    kind: TaskKind = TaskKind.REFRESH
+    function: str = "f"
+    asynchronous: bool = False
+    dedup: str = ""
+
+    def perform(self) -> None:
+        raise AssertionError("a simulation runs tasks step by step")
+
+    async def aperform(self) -> None:
+        raise AssertionError("a simulation runs tasks step by step")
+
+
+class SourceFailed(Exception):
+    """The source of the cached function cannot be read."""
+
+
+def partition(key: str) -> Scope:
+    """Return the partition of a key: what stands before the slash."""
+    return Scope(f"f:{key.partition('/')[0]}", key.partition("/")[0])
+
+
+class Node(Process):
+    """A process in which the function `f` is cached."""
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        *,
+        memory: bool = False,
+        shared: bool = True,
+        asynchronous: bool = False,
+        lag: float = LAG,
+        policy: Policy = POLICY,
+    ) -> None:
+        backend = world.backend if shared else None
+        clock = world.clock
+        pushes = memory and backend is not None
+        tier = MemoryTier(1000, clock=clock, by_text=pushes) if memory else None
+        engine = Engine(
+            name,
+            memory=tier,
+            backend=backend,
+            clock=clock,
+            observers=NOBODY,
+            max_lag=lag,
+            pushes=pushes,
+        )
+        super().__init__(name, engine)
+        self._calls: dict[str, Call] = {}
+        self.subject = Subject(
+            engine,
+            "f",
+            world.compute,
+            asynchronous=asynchronous,
+            policy=policy,
+            codec=CODEC,
+            function_scope=FUNCTION,
+            partitions=1,
+            keep=None,
+            ttl=None,
+            dispatcher=lambda: DISPATCHER,
+            refresh_task=self._refresh,
+        )
+
+    def _refresh(self, call: Call, right: Right) -> Refresh:
+        return Refresh(lambda: refresh.carry_out(self.subject, call, right))
+
+    def state(self) -> Sequence[Any]:
+        subject = self.subject
+        waiting = (subject.flights, subject.refreshing, subject.missing, subject.table)
+        return (*super().state(), waiting)
+
+    def call(self, key: str) -> Call:
+        """Return a call of `f`, named by its key such as `u/1`."""
+        if key not in self._calls:
+            scope = partition(key)
+            identity = Key(f"f:{key}", (FUNCTION.name, scope.name), scope.spread or "")
+            self._calls[key] = Call((key,), {}, identity, identity.text)
+        return self._calls[key]
+
+    def poll(self) -> Steps[bool]:
+        """Poll the push channel."""
+        assert self.engine.channel is not None
+        return self.engine.channel.poll()
+
+    def drop(self, key: str) -> Steps[None]:
+        """Drop the partition of a key."""
+        return drop.drop_scopes(self.subject, partition(key))
+
+    def fetch(self, key: str) -> Steps[Outcome]:
+        """Do what the generated function does: serve from memory, or ask the engine."""
+        hit = self._hit(self.call(key))
+        return hit if hit is not None else (yield from read.fetch(self.subject, self.call(key)))
+
+    def _hit(self, call: Call) -> Outcome | None:
+        table = self.subject.table
+        entry = table.entries.get(call.memory_key) if table is not None else None
+        if entry is None or not entry.part.served:
+            return None
+        if self.engine.clock.monotonic() >= entry.deadline:
+            return None
+        return Outcome(entry.value, Status.HIT, Tier.MEMORY, None, 0.0, math.inf)
+
+
+class World(Simulation):
+    """Processes that cache `f`, the source that `f` reads, and the promises made to callers.
+
+    Attributes:
+        versions: The present version of each key in the source.
+        promises: What may be served to whom.
+        notes: Anything that actors tell each other.
+        nested: Makes what `f` does for a key besides reading the source, if nobody called it
+            from there.
+    """
+
+    constants = {**Simulation.constants, Node: attrgetter("name")}
+
+    def __init__(self, backend: type[SimulatedBackend] = SimulatedBackend) -> None:
+        super().__init__(backend)
+        self.versions: dict[str, int] = {}
+        self.promises = Promises(self.clock.monotonic, LAG)
+        self._nesting: set[int] = set()
+        self._computed: dict[int, int] = {}
+        self.notes: dict[str, Any] = {}
+        self.nested: dict[str, Callable[[], Steps[Any]]] = {}
+
+    def node(self, name: str, **options: Any) -> Node:
+        """Add a process; options as for `Node`."""
+        node = Node(self, name, **options)
+        self.processes.append(node)
+        return node
+
+    def compute(self, key: str) -> Any:
+        """Be the cached function."""
+        if "failing" in self.notes:
+            raise SourceFailed(key)
+        version = self.versions.get(key, 0)
+        self._computed[self.acting] = version
+        self.promises.computed(key, version)
+        if key in self.nested and self.acting not in self._nesting:
+            self._nesting.add(self.acting)
+            return self._nest(key, version)
+        return version
+
+    def _nest(self, key: str, version: int) -> Steps[int]:
+        yield from self.nested[key]()
+        return version
+
+    def change(self, *keys: str) -> dict[str, int]:
+        """Change keys in the source; return their new versions."""
+        changed = {key: self.versions.get(key, 0) + 1 for key in keys}
+        self.versions.update(changed)
+        return changed
+
+    def state(self) -> Hashable:
+        return (tuple(self.versions.items()), self.promises.state(), frozenset(self.notes.items()))
+
+    def executed(self, actor: Actor, command: Command[Any], reply: Any) -> None:
+        if isinstance(command, ReadThenBegin):
+            command, reply = command.begin, reply[1]
+        if isinstance(command, Begin):
+            self.promises.begun(command, reply)
+        elif isinstance(command, Fill) and reply and self.acting in self._computed:
+            self.promises.filled(command.key.text.partition(":")[2], self._computed[self.acting])
+        self.promises.watch(command, reply)
+
+    def evict(self, name: str) -> None:
+        """Have the shared tier lose a value, a stamp or a lease."""
+        self.backend.evict(name)
+        if name.startswith("lease/"):
+            self.promises.lease_lost(name.removeprefix("lease/"))
+
+    def ended(self) -> None:
+        self.promises.ended()
+
+
+World.constants = {**World.constants, World: type}

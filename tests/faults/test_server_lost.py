@@ -1,0 +1,117 @@
+"""A server that was never there, dies, hangs or comes back: callers get values, soon and true."""
+
+from __future__ import annotations
+
+import logging
+import time
+from random import Random
+
+import pytest
+
+from tests.faults.rig import SLACK, TIMEOUT, Rig, Shape, Tally, quantiles, timed, under_load
+from tiercel.testing.servers import RedisServer, free_port, wait_until
+
+LONGEST = {
+    True: SLACK,
+    False: 2 * TIMEOUT
+    + SLACK,  # who reads in time may still wait in vain to take a lease or to store
+}
+"""Seconds that a call may take while the server is healthy, and while it is not."""
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What an operator would see."""
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+def test_server_when_it_was_never_there_then_callers_do_not_notice(
+    shape: Shape, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Values are computed, a call costs microseconds more, and the log says so once."""
+    server = RedisServer(port=free_port())
+    with Rig(server.url, shape) as rig:
+        answers = [timed(lambda n=n: rig.call(n % 100)) for n in range(1000)]  # type: ignore[misc]
+        rig.change(1)
+        assert rig.call(1) == 1
+        print(f"\n{shape}: {quantiles([took for _, took in answers])}")
+        assert [value for value, _ in answers] == [0] * 1000
+        assert sum(took for _, took in answers) < 1000 * 0.002
+        lines = logged(caplog)
+        assert len(lines) == 2  # computed without it; unavailable
+        with server:
+            wait_until(rig.recovered, "the drop that is owed, without a call", 5.0)
+            assert rig.call(1) == 1
+            before = rig.source.asked.copy()
+            rig.change(1)
+            assert [rig.call(1), rig.call(1)] == [2, 2]
+            assert rig.source.asked[1] == before[1] + 1
+        assert len(logged(caplog)) == len(lines) + 1  # available again
+
+
+@pytest.mark.parametrize("comes_back", ["healthy", "empty", "same"])
+def test_server_when_it_fails_under_load_then_nothing_is_stale_or_late(
+    rig: Rig, redis: RedisServer, comes_back: str
+) -> None:
+    """Killed and restarted empty, or stopped and continued, with callers and droppers at work."""
+    judge(rig, under_load(rig, lambda: fail(redis, comes_back, 0.5)), comes_back)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(3))
+def test_server_when_it_fails_again_and_again_then_nothing_is_stale_or_late(
+    rig: Rig, redis: RedisServer, seed: int
+) -> None:
+    """The same for longer, at random."""
+    random = Random(seed)
+
+    def happens() -> None:
+        for _ in range(8):
+            fail(redis, random.choice(("same", "empty")), random.uniform(0.05, 1.5))
+
+    judge(rig, under_load(rig, happens, seed=seed), f"seed {seed}")
+
+
+def fail(redis: RedisServer, comes_back: str, seconds: float) -> None:
+    """Take the server away for a while, between two times of health."""
+    time.sleep(0.3)
+    if comes_back == "empty":
+        redis.kill()
+        time.sleep(seconds)
+        redis.start()
+    elif comes_back == "same":
+        redis.pause()
+        time.sleep(seconds)
+        redis.resume()
+    time.sleep(0.5)
+
+
+def judge(rig: Rig, tally: Tally, comes_back: str) -> None:
+    """Check what callers saw, and that one computation per item is enough afterwards."""
+    print(f"\n{rig.shape}, {comes_back}: {tally}")
+    assert tally.errors == []
+    assert tally.wrong == []
+    assert max(tally.latencies) < LONGEST[comes_back == "healthy"]
+    print(f"recovered {rig.await_recovery():.2f} s after the end")
+    before = rig.source.asked.copy()
+    values = [[rig.call(item) for item in range(16)] for _ in range(3)]
+    assert values[0] == values[1] == values[2]
+    assert all(asked <= before[item] + 1 for item, asked in rig.source.asked.items() if item >= 0)
+
+
+def test_server_when_it_hangs_then_one_call_waits_and_later_ones_do_not(
+    rig: Rig, redis: RedisServer
+) -> None:
+    """Each of the first calls takes the time limit; once the breaker is open, microseconds."""
+    rig.call(0)
+    redis.pause()
+    first = [timed(lambda n=n: rig.call(n))[1] for n in range(100, 104)]  # type: ignore[misc]
+    later = [timed(lambda n=n: rig.call(n))[1] for n in range(200, 400)]  # type: ignore[misc]
+    redis.resume()
+    print(f"\n{rig.shape}: first {[f'{s:.3f}' for s in first]}, later {quantiles(later)}")
+    assert max(first) < TIMEOUT + SLACK
+    assert sorted(later)[100] < 0.001
+    assert sum(took > TIMEOUT / 2 for took in later) <= 1  # a probe, at most
+    rig.await_recovery()
+    before = rig.source.asked[500]
+    assert [rig.call(500), rig.call(500)] == [0, 0]
+    assert rig.source.asked[500] == before + 1
