@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections import Counter
@@ -33,11 +34,8 @@ class Shape(NamedTuple):
     memory: bool
 
     def __str__(self) -> str:
-        ways, tiers = (
-            ("async" if self.asynchronous else "sync"),
-            ("two" if self.memory else "shared"),
-        )
-        return f"{ways}-{tiers}"
+        way = "async" if self.asynchronous else "sync"
+        return f"{way}-{'two' if self.memory else 'shared'}"
 
 
 SHAPES = [Shape(asynchronous, memory) for asynchronous in (False, True) for memory in (True, False)]
@@ -52,7 +50,7 @@ class Source:
         asked: How often each item was read.
     """
 
-    def __init__(self, pause: float = 0.002) -> None:
+    def __init__(self, pause: float = 0.0) -> None:
         self.pause = pause
         self.promised: Counter[int] = Counter()
         self.asked: Counter[int] = Counter()
@@ -126,7 +124,8 @@ class Rig:
 
             target = recall
         key = {"item": ArgsKeyField("item", partition=True)}
-        return self.cache.cached(**{"key": key, "ttl": 60, "name": name, **options})(target)
+        given: dict[str, Any] = {"key": key, "ttl": 60, "name": name, **options}
+        return self.cache.cached(**given)(target)
 
     def __enter__(self) -> Self:
         return self
@@ -137,8 +136,13 @@ class Rig:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.run(self.cache.shared.aclose() if self.cache.shared and self.shape.asynchronous else 0)
+        self._runner.run(self.aclose())
         self._runner.close()
+
+    async def aclose(self) -> None:
+        """Close the cache, on the loop that has used it."""
+        assert self.cache.shared is not None
+        await self.cache.shared.aclose()
         self.cache.close()
 
     def run(self, result: Coroutine[Any, Any, T] | T) -> T:
@@ -213,6 +217,11 @@ class Tally:
 
     def __str__(self) -> str:
         return f"{len(self.latencies)} calls, {len(self.wrong)} stale, {quantiles(self.latencies)}"
+
+
+def note(text: str) -> None:
+    """Show a figure to whoever runs these tests with `-s`."""
+    sys.stdout.write(f"\n{text}\n")
 
 
 def quantiles(seconds: Sequence[float]) -> str:

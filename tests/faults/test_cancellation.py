@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.faults.rig import Rig, Shape
+from tests.faults.rig import Rig, Shape, note
 from tiercel.testing.servers import RedisServer
 
+SEEDS = [1, 2, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 30))]
 BOTH = [Shape(asynchronous=True, memory=memory) for memory in (False, True)]
 
 
@@ -29,9 +30,7 @@ def nothing_unhandled() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("shape", BOTH, ids=str)
-@pytest.mark.parametrize(
-    "seed", [1, 2, *(pytest.param(n, marks=pytest.mark.long) for n in range(3, 30))]
-)
+@pytest.mark.parametrize("seed", SEEDS)
 async def test_tasks_when_cancelled_at_random_then_others_get_their_own_values(
     redis: RedisServer, shape: Shape, seed: int
 ) -> None:
@@ -66,9 +65,8 @@ async def test_tasks_when_cancelled_at_random_then_others_get_their_own_values(
         assert values == [{"item": item} for item in range(40)]
         await asyncio.sleep(0.05)
         assert len(function.cached_function.subject.flights) == 0
-    print(f"\n{shape}: {cancelled} cancelled, {served} served")
-    await rig.cache.shared.aclose()
-    rig.cache.close()
+    note(f"{shape}: {cancelled} cancelled, {served} served")
+    await rig.aclose()
 
 
 @pytest.mark.parametrize("shape", BOTH, ids=str)
@@ -79,14 +77,13 @@ def test_loop_when_it_ends_during_computations_then_the_next_one_is_not_held_up(
     rig = Rig(redis.url, shape)
     rig.source.pause = 60.0
 
-    async def abandon() -> None:
+    async def abandon(after: float) -> None:
         for item in range(20):
             asyncio.ensure_future(rig.function(item))  # noqa: RUF006
-        if abandoned % 2:
-            await asyncio.sleep(0.02)
+        await asyncio.sleep(after)
 
-    for abandoned in range(4):
-        asyncio.run(abandon())
+    for after in (0.0, 0.002, 0.02, 0.1):
+        asyncio.run(abandon(after))
     rig.source.pause = 0.0
 
     async def ask() -> list[int]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
+from typing import Any
+
+import pytest
 
 from tests.faults.programs import program
-from tests.faults.rig import Rig, Shape, Source, timed
+from tests.faults.rig import SHAPES, SLACK, Rig, Shape, Source, note, timed
+from tiercel.contracts.backend import Command, Held, ReadThenBegin
 from tiercel.testing.servers import RedisServer
 
-LEASE = 0.6
+LEASE = 0.5
+TWO = [SHAPES[0], SHAPES[3]]
 
 
+@pytest.mark.parametrize("shape", TWO, ids=str)
 def test_holder_when_killed_then_another_computes_after_its_lease(
     redis: RedisServer, shape: Shape
 ) -> None:
@@ -22,11 +29,12 @@ def test_holder_when_killed_then_another_computes_after_its_lease(
             time.sleep(LEASE * 1.2)  # it renews
             holder.kill()
         value, took = timed(lambda: rig.call(1))
-        print(f"\n{shape}: another computed after {took:.2f} s")
+        note(f"{shape}: another computed after {took:.2f} s")
         assert value == 0
         assert LEASE / 4 < took < LEASE * 1.2 + 0.5
 
 
+@pytest.mark.parametrize("shape", TWO, ids=str)
 def test_holder_when_it_slept_past_its_lease_then_it_cannot_overwrite(
     redis: RedisServer, shape: Shape
 ) -> None:
@@ -38,7 +46,7 @@ def test_holder_when_it_slept_past_its_lease_then_it_cannot_overwrite(
             assert holder.hear() == "computing"
             holder.signal(signal.SIGSTOP)
             value, took = timed(lambda: rig.call(1))
-            print(f"\n{shape}: another computed after {took:.2f} s")
+            note(f"{shape}: another computed after {took:.2f} s")
             assert value == 1
             holder.tell()
             holder.signal(signal.SIGCONT)
@@ -47,3 +55,41 @@ def test_holder_when_it_slept_past_its_lease_then_it_cannot_overwrite(
         with Rig(redis.url, shape, source, name="held") as fresh:
             assert fresh.call(1) == 1
         assert source.asked[1] == 1
+
+
+def test_waiter_when_the_value_comes_before_it_waits_then_it_is_not_held_up(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wake that arrives between the answer `Held` and the wait is not lost."""
+    shape = Shape(asynchronous=False, memory=False)
+    computing, may_end = threading.Event(), threading.Event()
+
+    def compute(_: int) -> int:
+        computing.set()
+        assert may_end.wait(5.0)
+        return 7
+
+    with Rig(redis.url, shape) as holder, Rig(redis.url, shape) as waiter:
+        function = holder.cached(compute, "woken")
+        waiting = waiter.cached(compute, "woken")
+        waiting.cached_function.subject.missing = 1.0  # asks for the lease along with the value
+        backend = waiter.cache.shared
+        assert backend is not None
+        execute = backend.execute
+
+        def answered_late(command: Command[Any]) -> Any:
+            answer = execute(command)
+            if isinstance(command, ReadThenBegin):
+                assert isinstance(answer[1], Held)
+                may_end.set()
+                first.join()
+                time.sleep(0.1)  # for the wake to arrive
+            return answer
+
+        monkeypatch.setattr(backend, "execute", answered_late)
+        first = threading.Thread(target=function, args=(1,))
+        first.start()
+        assert computing.wait(5.0)
+        value, took = timed(lambda: waiting(1))
+        assert value == 7
+        assert took < 0.1 + SLACK

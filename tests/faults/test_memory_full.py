@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.faults.rig import Rig, Shape, under_load
+from tests.faults.rig import Rig, Shape, note, under_load
 from tiercel.testing.servers import RedisServer
 
 FILL = "for n = 1, 60 do redis.call('SET', KEYS[1] .. n, string.rep('x', 10000)) end"
@@ -48,14 +48,14 @@ def test_server_when_it_evicts_under_load_then_nothing_is_stale(shape: Shape) ->
         rig.source.pause = 0.001
 
         def happens() -> None:
-            for _ in range(20):
+            for _ in range(12):
                 redis.command("EVAL", FILL, 1, f"filler{time.monotonic()}")
                 time.sleep(0.05)
 
         tally = under_load(rig, happens)
         statistics = redis.command("INFO", "stats").splitlines()
         evicted = next(int(s.split(":")[1]) for s in statistics if s.startswith("evicted_keys"))
-        print(f"\n{shape}: {evicted} evicted, {tally}")
+        note(f"{shape}: {evicted} evicted, {tally}")
         assert tally.errors == []
         assert tally.wrong == []
         assert evicted > 100

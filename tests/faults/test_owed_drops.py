@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.faults.rig import Rig, Shape, Source
+from tests.faults.rig import SHAPES, Rig, Shape, Source, note
 from tiercel.contracts.backend import DropKey, DropScopes, Key, Scope
 from tiercel.engine.outage import PendingDrops
 from tiercel.testing.servers import RedisServer, wait_until
@@ -41,12 +41,13 @@ def test_drop_when_the_server_comes_back_with_old_data_then_it_is_made_up_for(
         while not mine.recovered():
             assert mine.call(1) == 1
             assert time.monotonic() < back + 5
-        print(f"\n{shape}, {away}: paid after {time.monotonic() - back:.2f} s")
+        note(f"{shape}, {away}: paid after {time.monotonic() - back:.2f} s")
         time.sleep(other.cache.engine.max_lag)
         wait_until(lambda: other.recovered() or other.call(1) < 0, "the other", 5.0)
         assert [mine.call(1), other.call(1)] == [1, 1]
 
 
+@pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[3]], ids=str)
 def test_drops_when_many_are_owed_then_they_are_paid_without_any_call(
     redis: RedisServer, shape: Shape
 ) -> None:
@@ -60,22 +61,22 @@ def test_drops_when_many_are_owed_then_they_are_paid_without_any_call(
         redis.start()
         back = time.monotonic()
         wait_until(lambda: not rig.cache.engine.pending, "the drops that are owed", 10.0)
-        print(f"\n{shape}: {len(items)} drops paid after {time.monotonic() - back:.2f} s")
+        note(f"{shape}: {len(items)} drops paid after {time.monotonic() - back:.2f} s")
 
 
 def test_drops_when_too_many_are_owed_then_they_are_widened_but_tags_are_not() -> None:
     """Memory is bounded; nothing that was dropped becomes readable by it."""
     pending = PendingDrops(limit=2)
     function = Scope("t:f:v1!1.0")
-    keys = [Key(f"t:f:v1:p={n}:", (function.name, f"t:f:v1:p={n}!1.0")) for n in range(5)]
+    keys = [Key(f"t:f:v1:p={n}:", (function.name, f"t:f:v1:p={n}!1.0"), "") for n in range(5)]
     for key in keys:
         pending.add(DropKey(key), function)
     pending.add(DropScopes((Scope(keys[4].scopes[1]),), 60.0), function)
     pending.add(DropScopes((Scope("t!tag:x"),), 60.0), function)
     assert all(pending.covers(key) for key in keys)
     assert len(pending) == 2 + 1 + 1
-    assert pending.covers(Key("t:g:v1:p=1:", ("t:g:v1!1.0", "t!tag:x")))
-    assert not pending.covers(Key("t:g:v1:p=1:", ("t:g:v1!1.0",)))
+    assert pending.covers(Key("t:g:v1:p=1:", ("t:g:v1!1.0", "t!tag:x"), ""))
+    assert not pending.covers(Key("t:g:v1:p=1:", ("t:g:v1!1.0",), ""))
 
 
 async def test_drop_when_its_caller_is_cancelled_then_it_is_made_nevertheless(
@@ -94,5 +95,4 @@ async def test_drop_when_its_caller_is_cancelled_then_it_is_made_nevertheless(
         await drop
     redis.resume()
     assert await rig.function(1) == 1
-    await rig.cache.shared.aclose()
-    rig.cache.close()
+    await rig.aclose()

@@ -7,20 +7,11 @@ import time
 import pytest
 
 from tests.faults.programs import program
-from tests.faults.rig import SHAPES, Shape
+from tests.faults.rig import Shape, note
 from tiercel.testing.servers import RedisServer
 
-WAYS = ("os", "multiprocessing")
 
-
-@pytest.mark.parametrize(
-    ("shape", "how"),
-    [
-        pytest.param(shape, how, id=f"{shape}-{how}", marks=marks)
-        for number, shape in enumerate(SHAPES)
-        for how, marks in zip(WAYS if number in (0, 3) else WAYS[::-1], ((), pytest.mark.long))
-    ],
-)
+@pytest.mark.parametrize("how", ["os", pytest.param("multiprocessing", marks=pytest.mark.long)])
 def test_fork_when_threads_are_at_work_then_child_and_parent_go_on(
     redis: RedisServer, shape: Shape, how: str
 ) -> None:
@@ -38,7 +29,7 @@ def test_fork_when_threads_are_at_work_then_child_and_parent_go_on(
     assert child["waited"] < 1.5
     assert child["trusted"]
     assert parent["trusted"]
-    print(f"\n{shape}, {how}: the child waited {child['waited']:.2f} s for the parent's value")
+    note(f"{shape}, {how}: the child waited {child['waited']:.2f} s for the parent's value")
 
 
 def test_exit_when_background_work_is_left_then_it_is_quick_and_quiet(
@@ -50,7 +41,7 @@ def test_exit_when_background_work_is_left_then_it_is_quick_and_quiet(
         left = worker.hear()
         errors = worker.end()
         took = time.time() - left
-    print(f"\n{shape}: ended after {took:.2f} s; it said: {errors.strip() or 'nothing'}")
+    note(f"{shape}: ended after {took:.2f} s; it said: {errors.strip() or 'nothing'}")
     assert took < 1.0
     for word in ("Traceback", "Exception", "destroyed", "never"):
         assert word not in errors

@@ -8,7 +8,18 @@ from random import Random
 
 import pytest
 
-from tests.faults.rig import SLACK, TIMEOUT, Rig, Shape, Tally, quantiles, timed, under_load
+from tests.faults.rig import (
+    SHAPES,
+    SLACK,
+    TIMEOUT,
+    Rig,
+    Shape,
+    Tally,
+    note,
+    quantiles,
+    timed,
+    under_load,
+)
 from tiercel.testing.servers import RedisServer, free_port, wait_until
 
 LONGEST = {
@@ -33,7 +44,7 @@ def test_server_when_it_was_never_there_then_callers_do_not_notice(
         answers = [timed(lambda n=n: rig.call(n % 100)) for n in range(1000)]  # type: ignore[misc]
         rig.change(1)
         assert rig.call(1) == 1
-        print(f"\n{shape}: {quantiles([took for _, took in answers])}")
+        note(f"{shape}: {quantiles([took for _, took in answers])}")
         assert [value for value, _ in answers] == [0] * 1000
         assert sum(took for _, took in answers) < 1000 * 0.002
         lines = logged(caplog)
@@ -53,7 +64,7 @@ def test_server_when_it_fails_under_load_then_nothing_is_stale_or_late(
     rig: Rig, redis: RedisServer, comes_back: str
 ) -> None:
     """Killed and restarted empty, or stopped and continued, with callers and droppers at work."""
-    judge(rig, under_load(rig, lambda: fail(redis, comes_back, 0.5)), comes_back)
+    judge(rig, under_load(rig, lambda: fail(redis, comes_back, 0.4)), comes_back)
 
 
 @pytest.mark.long
@@ -73,7 +84,7 @@ def test_server_when_it_fails_again_and_again_then_nothing_is_stale_or_late(
 
 def fail(redis: RedisServer, comes_back: str, seconds: float) -> None:
     """Take the server away for a while, between two times of health."""
-    time.sleep(0.3)
+    time.sleep(0.2)
     if comes_back == "empty":
         redis.kill()
         time.sleep(seconds)
@@ -82,22 +93,23 @@ def fail(redis: RedisServer, comes_back: str, seconds: float) -> None:
         redis.pause()
         time.sleep(seconds)
         redis.resume()
-    time.sleep(0.5)
+    time.sleep(0.4)
 
 
 def judge(rig: Rig, tally: Tally, comes_back: str) -> None:
     """Check what callers saw, and that one computation per item is enough afterwards."""
-    print(f"\n{rig.shape}, {comes_back}: {tally}")
+    note(f"{rig.shape}, {comes_back}: {tally}")
     assert tally.errors == []
     assert tally.wrong == []
     assert max(tally.latencies) < LONGEST[comes_back == "healthy"]
-    print(f"recovered {rig.await_recovery():.2f} s after the end")
+    note(f"recovered {rig.await_recovery():.2f} s after the end")
     before = rig.source.asked.copy()
     values = [[rig.call(item) for item in range(16)] for _ in range(3)]
     assert values[0] == values[1] == values[2]
     assert all(asked <= before[item] + 1 for item, asked in rig.source.asked.items() if item >= 0)
 
 
+@pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[3]], ids=str)
 def test_server_when_it_hangs_then_one_call_waits_and_later_ones_do_not(
     rig: Rig, redis: RedisServer
 ) -> None:
@@ -107,7 +119,7 @@ def test_server_when_it_hangs_then_one_call_waits_and_later_ones_do_not(
     first = [timed(lambda n=n: rig.call(n))[1] for n in range(100, 104)]  # type: ignore[misc]
     later = [timed(lambda n=n: rig.call(n))[1] for n in range(200, 400)]  # type: ignore[misc]
     redis.resume()
-    print(f"\n{rig.shape}: first {[f'{s:.3f}' for s in first]}, later {quantiles(later)}")
+    note(f"{rig.shape}: first {[f'{s:.3f}' for s in first]}, later {quantiles(later)}")
     assert max(first) < TIMEOUT + SLACK
     assert sorted(later)[100] < 0.001
     assert sum(took > TIMEOUT / 2 for took in later) <= 1  # a probe, at most

@@ -121,7 +121,7 @@ def _after_fork(rig: Rig, slow: Any) -> dict[str, Any]:
     else:
         rig.function.invalidate_all()
     trusted = follower is None
-    while not trusted and time.monotonic() < began + 5:
+    while follower is not None and not trusted and time.monotonic() < began + 5:
         _ask(rig, rig.function, own)
         trusted = follower.running and rig.cache.engine.trusts_memory()
     return {

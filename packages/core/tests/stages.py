@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 from tiercel import Cache
+from tiercel.engine import sync
 from tiercel.testing import DictBackend, SimulatedBackend, VirtualClock
 
 KINDS = ("memory", "two_tiers", "shared", "dict")
@@ -31,14 +32,18 @@ def wait_until(condition: Callable[[], object], patience: float = PATIENCE) -> N
 class Stage:
     """A cache under test, the clock that its time follows, and the store that it shares.
 
+    Its memory tiers follow the store when `settle` or `advance` is called, or all the time with
+    `threads`.
+
     Attributes:
         kind: One of `KINDS`.
         store: What the shared tier keeps its entries in; None for memory only.
         cache: The cache; more of them on the same store stand for other processes.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, threads: bool = False) -> None:
         self.kind = kind
+        self._threads = threads
         self.clock = VirtualClock()
         self.store: Any = None
         self._made: list[Cache] = []
@@ -97,9 +102,15 @@ class Stage:
 
     def _follow(self, cache: Cache) -> None:
         engine = cache.engine
-        if engine.follower is not None and engine.channel is not None:
+        if engine.channel is None:
+            return
+        if self._threads and engine.follower is not None:
             engine.follower.start()
             wait_until(engine.channel.trusted)
+            return
+        engine.follower = None
+        while not (sync.run(engine, engine.channel.poll()) and engine.channel.trusted()):
+            pass
 
 
 class Way:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -16,6 +17,14 @@ from tiercel.contracts.backend import Read
 
 BY_USER = {"user": ArgsKeyField("user", partition=True)}
 DROPS = [("delete_cache", {"user": 1}), ("delete_by_prefix", {"user": 1}), ("invalidate_all", {})]
+
+
+@pytest.fixture
+def tiers() -> Iterator[Stage]:
+    """A cache whose memory follows the shared tier from a thread, as in an application."""
+    made = Stage("two_tiers", threads=True)
+    yield made
+    made.close()
 
 
 def pair(stage: Stage) -> tuple[Any, Any]:

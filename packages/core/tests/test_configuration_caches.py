@@ -256,17 +256,14 @@ def test_disabled_when_inside_computes_every_time(stage: Stage) -> None:
     assert [cached(), cached()] == [1, 1]
 
 
-IGNORES_THE_SWITCH = pytest.mark.xfail(strict=True, reason="the method ignores the off switch")
-
-
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
-        pytest.param("get_cache_only", CACHE_MISSING, marks=IGNORES_THE_SWITCH),
-        pytest.param("get_cached_metadata", None, marks=IGNORES_THE_SWITCH),
-        pytest.param("refresh", 2, marks=IGNORES_THE_SWITCH),
+        ("get_cache_only", CACHE_MISSING),
+        ("get_cached_metadata", None),
+        ("refresh", 2),
         ("bypass_cache", 2),
-        pytest.param("many", [2], marks=IGNORES_THE_SWITCH),
+        ("many", [2]),
     ],
 )
 def test_disabled_when_methods_are_used_they_do_not_touch_entries(

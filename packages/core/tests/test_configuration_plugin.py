@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import entry_points
 
 import pytest
 
@@ -100,9 +99,10 @@ def run(pytester: pytest.Pytester, tests: dict[str, str], *arguments: str) -> py
     """Run tests of a project that uses tiercel, in a process of their own."""
     pytester.makepyfile(**{name: f"{APPLICATION}\n{text}" for name, text in tests.items()})
     pytester.makeini("[pytest]\naddopts = --strict-markers --strict-config")
-    installed = any(each.value == PLUGIN for each in entry_points(group="pytest11"))
-    loaded = () if installed else ("-p", PLUGIN)
-    return pytester.runpytest_subprocess(*loaded, "-p", "no:cacheprovider", *arguments)
+    plugins = ("-p", PLUGIN, "-p", "pytest_asyncio.plugin", "-p", "no:cacheprovider")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        return pytester.runpytest_subprocess(*plugins, *arguments)
 
 
 def test_fixtures_when_used_isolate_disable_and_tell_time(pytester: pytest.Pytester) -> None:

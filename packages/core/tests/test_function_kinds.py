@@ -291,3 +291,22 @@ def test_plain_methods_when_an_event_loop_runs_work(stage: Stage) -> None:
         return [cached(1), cached.refresh(1), cached(1)]
 
     assert asyncio.run(main()) == [1, 1, 1]
+
+
+async def test_cached_function_when_inspected_looks_like_the_original(stage: Stage) -> None:
+    """Name, docstring, signature and kind are those of the function."""
+
+    @stage.cached
+    def plain(key: int, *, flag: bool = False) -> int:
+        """Say something."""
+        return key
+
+    @stage.cached
+    async def coroutine(key: int) -> int:
+        return key
+
+    assert (plain.__name__, plain.__doc__) == ("plain", "Say something.")
+    assert list(inspect.signature(plain).parameters) == ["key", "flag"]
+    assert not inspect.iscoroutinefunction(plain)
+    assert inspect.iscoroutinefunction(coroutine)
+    assert plain.__wrapped__(3) == 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import pickle
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -392,22 +391,3 @@ async def test_plain_methods_when_function_is_a_coroutine_function_name_the_twin
     with pytest.raises(TypeError, match=rf"coroutine function: await its a{method}\(\)"):
         getattr(compute, method)(*arguments)
     assert calls == []
-
-
-async def test_cached_function_when_inspected_looks_like_the_original(stage: Stage) -> None:
-    """Name, docstring, signature and kind are those of the function."""
-
-    @stage.cached
-    def plain(key: int, *, flag: bool = False) -> int:
-        """Say something."""
-        return key
-
-    @stage.cached
-    async def coroutine(key: int) -> int:
-        return key
-
-    assert (plain.__name__, plain.__doc__) == ("plain", "Say something.")
-    assert list(inspect.signature(plain).parameters) == ["key", "flag"]
-    assert not inspect.iscoroutinefunction(plain)
-    assert inspect.iscoroutinefunction(coroutine)
-    assert plain.__wrapped__(3) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -134,6 +135,53 @@ def test_call_when_an_argument_cannot_be_keyed_names_it(stage: Stage, argument: 
         lookup(1, argument)
     with pytest.raises(TypeError, match="thing"):
         lookup.get_cache_only(1, argument)
+
+
+def _generator(key: int) -> Iterator[int]:
+    yield key
+
+
+async def _agenerator(key: int) -> AsyncIterator[int]:
+    yield key
+
+
+async def _coroutine(key: int) -> int:
+    return key
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda key: (each for each in [key]), lambda key: map(str, [key])],
+    ids=["expression", "map"],
+)
+def test_call_when_result_can_be_read_only_once_is_refused(stage: Stage, function: Any) -> None:
+    """The second caller would find it empty, so the first call says to return a list."""
+    cached = stage.cached(function)
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"tests:f\d+ returned a .*only once.*return a list"):
+            cached(1)
+    assert len(cached.cached_function.subject.flights) == 0
+
+
+def test_call_when_a_plain_function_returns_a_coroutine_is_refused(memory: Stage) -> None:
+    """A coroutine can be awaited once; the function has to be a coroutine function itself."""
+    made: list[Any] = []
+
+    def function(key: int) -> Any:
+        made.append(_coroutine(key))
+        return made[-1]
+
+    cached = memory.cached(function)
+    with pytest.raises(TypeError, match=r"returned a coroutine.*the awaited value"):
+        cached(1)
+    made.pop().close()
+
+
+@pytest.mark.parametrize("function", [_generator, _agenerator])
+def test_decorator_when_given_a_generator_function_refuses_it(memory: Stage, function: Any) -> None:
+    """What it will return is known at decoration already."""
+    with pytest.raises(ConfigurationError, match=r"generator.*return a list"):
+        memory.cache.cached(function)
 
 
 def test_url_when_nobody_provides_its_scheme_says_who_might() -> None:

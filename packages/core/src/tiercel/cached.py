@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
+from tiercel import switch
 from tiercel.engine.drop import drop_key, drop_scopes
-from tiercel.engine.effects import Steps
+from tiercel.engine.effects import Gather, Steps
 from tiercel.engine.read import fetch_many, peek
 from tiercel.engine.refresh import refresh
 from tiercel.engine.state import Outcome
@@ -145,18 +146,20 @@ class CachedFunction(Calls[P, R, T]):
         return value_of(outcome), self._metadata(outcome, outcome.status, args, kwargs)
 
     def _cache_only(self, args: Arguments, kwargs: Mapping[str, Any]) -> Steps[T | Missing]:
-        outcome = yield from peek(self.subject, self.call(args, kwargs))
+        outcome = yield from self._peeked(args, kwargs)
         return CACHE_MISSING if outcome is None else value_of(outcome)
 
     def _cached_metadata(
         self, args: Arguments, kwargs: Mapping[str, Any]
     ) -> Steps[Metadata | None]:
-        outcome = yield from peek(self.subject, self.call(args, kwargs))
+        outcome = yield from self._peeked(args, kwargs)
         if outcome is None:
             return None
         return self._metadata(outcome, outcome.written, args, kwargs)
 
     def _refreshed(self, args: Arguments, kwargs: Mapping[str, Any]) -> Steps[T]:
+        if switch.is_off():
+            return (yield from self._around(args, kwargs))
         outcome = yield from refresh(self.subject, self.call(args, kwargs))
         value: T = value_of(outcome)
         return value
@@ -185,10 +188,17 @@ class CachedFunction(Calls[P, R, T]):
         return True
 
     def _many(self, calls: Arguments) -> Steps[list[T]]:
-        subject = self.subject
         split = [_arguments_of(call) for call in calls]
-        outcomes = yield from fetch_many(subject, [self.call(*each) for each in split])
+        if switch.is_off():
+            around: list[T] = yield Gather([self._around(*each) for each in split])
+            return around
+        outcomes = yield from fetch_many(self.subject, [self.call(*each) for each in split])
         return [value_of(outcome) for outcome in outcomes]
+
+    def _peeked(self, args: Arguments, kwargs: Mapping[str, Any]) -> Steps[Outcome | None]:
+        if switch.is_off():
+            return None
+        return (yield from peek(self.subject, self.call(args, kwargs)))
 
     def _metadata(
         self, outcome: Outcome, status: Status, args: Arguments, kwargs: Mapping[str, Any]

@@ -75,7 +75,8 @@ class Cache(CacheTiers):
             **options: `key` (or `key_constructor`), `ttl`, `jitter`, `stale`, `stale_on_error`,
                 `refresh_ahead`, `negative_ttl`, `cache_exceptions`, `wait`, `lease`, `cache_if`,
                 `cache_unless`, `unless`, `dispatcher`, `dispatcher_config`, `codec`, `compress`,
-                `copy`, `tags`, `tiers`, `version`, `name`. `tiercel.policy.Policy` says what they mean.
+                `copy`, `tags`, `tiers`, `version`, `name`. `tiercel.policy.Policy` says what each
+                of them means.
 
         Raises:
             ConfigurationError: An option is unknown, wrong, or does not fit the function.

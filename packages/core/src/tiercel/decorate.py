@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
@@ -50,6 +51,11 @@ class Decorator:
             raise ConfigurationError(
                 f"{function!r} cannot be cached: the decorator takes options by name only, "
                 "such as ttl=60"
+            )
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise ConfigurationError(
+                f"{function_name(function)} is a generator function: what it returns can be read "
+                "only once, so it cannot be cached; let it return a list"
             )
         settings = settings_of(function, options)
         return _in_place(

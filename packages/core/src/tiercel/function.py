@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import itertools
 import logging
@@ -154,7 +155,9 @@ class Calls(Generic[P, R, T]):
 
     def _compile_hit_path(self) -> HitPath:
         policy = self.settings.policy
-        fast = None if policy.copy or policy.unless is not None else self.plan.fast_arguments
+        fast = self.plan.fast_arguments
+        if policy.copy or policy.unless is not None or policy.tiers == "shared":
+            fast = None  # no hit can be served without a second look
         receiver = next(iter(self.plan.signature.parameters), "")
         keyed = fast is not None and receiver in fast
         if keyed and receiver == "cls":
@@ -212,9 +215,9 @@ class Calls(Generic[P, R, T]):
         Raises:
             ConfigurationError: Two living lambdas or closures would share entries.
         """
-        other = engine.named.get(self.name)
-        if other is None or other is self:
-            engine.named[self.name] = self
+        if engine.named.get(self.name, self) is not self:
+            gc.collect()  # a closure that nobody can call any more may live in a cycle
+        if engine.named.setdefault(self.name, self) is self:
             return
         if engine.backend is None or self.settings.policy.tiers == "memory":
             self.name = f"{self.name}~{next(_serial)}"
@@ -300,14 +303,17 @@ class Calls(Generic[P, R, T]):
         return Call(args, kwargs, key, key.text if memory_key is None else memory_key, tags)
 
     def _serve(self, *args: Any, **kwargs: Any) -> Any:
-        outcome = sync.run(self.subject.engine, self._served(args, kwargs, described=False))
-        self._log(outcome)
+        engine = (self._subject or self._bind()).engine
+        outcome = sync.run(engine, self._served(args, kwargs, described=False))
+        if log.isEnabledFor(logging.DEBUG):
+            self._log(outcome)
         return value_of(outcome) if outcome.error else outcome.value
 
     async def _aserve(self, *args: Any, **kwargs: Any) -> Any:
         steps = self._served(args, kwargs, described=False)
         outcome = await aio.run(self.subject.engine, steps)
-        self._log(outcome)
+        if log.isEnabledFor(logging.DEBUG):
+            self._log(outcome)
         return value_of(outcome) if outcome.error else outcome.value
 
     def _served(
@@ -319,10 +325,9 @@ class Calls(Generic[P, R, T]):
 
     def _log(self, outcome: Outcome) -> None:
         """Say how a call was served that memory did not serve by itself."""
-        if log.isEnabledFor(logging.DEBUG):
-            cache = self.subject.engine.name
-            why = f", {outcome.cause}" if outcome.cause is not None else ""
-            log.debug("%s on %r: %s from %s%s", self.name, cache, outcome.status, outcome.tier, why)
+        cache = self.subject.engine.name
+        why = f", {outcome.cause}" if outcome.cause is not None else ""
+        log.debug("%s on %r: %s from %s%s", self.name, cache, outcome.status, outcome.tier, why)
 
     def _bypassed(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Steps[Outcome]:
         value = yield Run(self.func, args, kwargs, self.asynchronous)

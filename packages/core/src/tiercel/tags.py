@@ -76,7 +76,8 @@ def _parsed(owner: str, template: Any, signature: inspect.Signature) -> tuple[st
         if name not in signature.parameters:
             known = ", ".join(signature.parameters) or "none"
             raise ConfigurationError(
-                f"{owner}: tag {template!r} names {name!r}, which is no argument; there are: {known}"
+                f"{owner}: tag {template!r} names {name!r}, which is no argument; "
+                f"there are: {known}"
             )
     return template, names
 

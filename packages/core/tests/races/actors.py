@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from packages.core.tests.races.world import FUNCTION, Node, SourceFailed, World, partition
 from tiercel.engine import drop, manual, read, refresh
 from tiercel.errors import BackendError
-from tiercel.testing.simulation import Actor, Choose, Look, Pause, Steps, Until, Violation
+from tiercel.testing.actors import Actor, Choose, Look, Pause, Steps, Until, Violation
 
 KEY = "u/1"
 
@@ -33,19 +34,50 @@ def reader(
                 outcome = yield from node.fetch(key)
             except SourceFailed:
                 continue
+            if "failing" in world.notes:
+                expected = yield Look(partial(world.since_failure, expected))
             world.promises.served(key, outcome, expected)
 
     return world.add(f"reader {node.name}", steps(), node, begun=after is not None)
 
 
-def late_reader(world: World, node: Node, seconds: float, times: int = 1) -> None:
-    """Time passes, so much that every drop must show, and then somebody calls the function."""
+def late_reader(
+    world: World,
+    node: Node,
+    seconds: float,
+    *,
+    times: int = 1,
+    polling: bool = False,
+    reading: bool = False,
+) -> None:
+    """Time passes, so much that every drop must show, and then somebody calls the function.
+
+    Args:
+        world: Where.
+        node: In which process.
+        seconds: How much time passes at once.
+        times: How often.
+        polling: Whether the push channel is polled before and after.
+        reading: Whether somebody calls the function before, too.
+    """
 
     def steps() -> Steps:
+        if polling:
+            yield Pause()
+            yield from node.poll()
+        if reading:
+            yield Pause()
+            yield from read_once()
         for _ in range(times):
             yield Pause()
             yield Look(lambda: world.clock.advance(seconds))
+        if polling:
+            yield Pause()
+            yield from node.poll()
         yield Pause()
+        yield from read_once()
+
+    def read_once() -> Steps:
         expected = yield Look(lambda: world.promises.expect(KEY, node.name))
         outcome = yield from node.fetch(KEY)
         world.promises.served(KEY, outcome, expected)

@@ -11,7 +11,7 @@ from tiercel.contracts.backend import Begin, Begun, Command, DropKey, Fill, Gran
 from tiercel.engine.state import Outcome
 from tiercel.events import Status, Tier
 from tiercel.stamps import join_stamps
-from tiercel.testing.simulation import Violation
+from tiercel.testing.actors import Violation
 
 
 class Acknowledged(Struct, frozen=True):

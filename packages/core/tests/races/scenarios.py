@@ -7,22 +7,17 @@ scene gives away is in `mutants.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-
-from msgspec import Struct
 
 from packages.core.tests.races.actors import (
     KEY,
     batch_reader,
     canceller,
     dropper,
-    evictor,
     event,
+    evictor,
     follow,
     killer,
-    late_reader,
-    poller,
     reader,
     refresher,
     setter,
@@ -30,69 +25,20 @@ from packages.core.tests.races.actors import (
     updater,
     warm,
 )
-from packages.core.tests.races.world import LAG, LEASE, Node, World
+from packages.core.tests.races.scenes import scenario
+from packages.core.tests.races.world import LEASE, World
 from tiercel.contracts.backend import DropScopes
 from tiercel.policy import make_policy
-from tiercel.testing import SimulatedBackend
-from tiercel.testing.simulated import Snapshot
 
 OTHER = "v/1"
 STALE = make_policy("f", ttl=5.0, stale=50.0, lease=LEASE)
 RESCUE = make_policy("f", ttl=5.0, stale_on_error=50.0, lease=LEASE)
-SHORT = make_policy("f", ttl=10.0, lease=LEASE)
-
-
-class Scenario(Struct, frozen=True):
-    """A scene: who acts in it, and what else is special about it.
-
-    Attributes:
-        name: What tests call it.
-        holes: The holes of the protocol's table that it looks into.
-        build: Adds the actors to a world.
-        long: Whether it takes too long for every run.
-    """
-
-    name: str
-    holes: str
-    build: Callable[[World], None]
-    long: bool
-
-    def world(self, backend: type[SimulatedBackend] = SimulatedBackend) -> World:
-        """Set the scene."""
-        world = World(backend)
-        self.build(world)
-        return world
-
-
-SCENARIOS: dict[str, Scenario] = {}
-
-
-def scenario(
-    holes: str, *names: str, long: bool | str = False
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a scene; with `names`, one for each, which the scene gets as its argument.
-
-    Args:
-        holes: Which holes it looks into.
-        *names: What differs.
-        long: Whether it takes long, or for which names.
-    """
-
-    def register(build: Callable[..., None]) -> Callable[..., None]:
-        for name in names or ("",):
-            full = "_".join(filter(None, (build.__name__, name)))
-            scene = partial(build, what=name) if name else build
-            takes_long = name in long.split() if isinstance(long, str) else long
-            SCENARIOS[full] = Scenario(full, holes, scene, takes_long)
-        return build
-
-    return register
 
 
 # Drops while others read and compute
 
 
-@scenario("H3 H5 H6", "key", "partition", "function")
+@scenario("H1 H3 H5 H6", "key", "partition", "function")
 def drop(world: World, what: str) -> None:
     """Two cold callers in two processes, while a third process drops."""
     reader(world, world.node("a"))
@@ -378,156 +324,3 @@ def drop_refused(world: World, what: str) -> None:
     dropper(world, node, what)
     event(world, "memory is free", free)
     reader(world, node, times=2, after=lambda: "dropped" in world.notes)
-
-
-# The memory tier and its channel
-
-
-def _followed(world: World, *, warmed: bool = True, polls: int = 1, lag: float = LAG) -> Node:
-    """Add a process with a memory tier that follows the channel, and somebody who reads late."""
-    node = world.node("m", memory=True, lag=lag)
-    follow(world, node)
-    if warmed:
-        warm(world, node)
-    poller(world, node, polls)
-    late_reader(world, node, lag)
-    return node
-
-
-@scenario("H15", "key", "partition", "function")
-def memory(world: World, what: str) -> None:
-    """A process serves from memory what another drops, and the channel may lag."""
-    _followed(world)
-    dropper(world, world.node("x"), what)
-
-
-@scenario("H11 H15", "key", "partition", "function", long=True)
-def memory_polled_twice(world: World, what: str) -> None:
-    """The same, and somebody reads at any time, and the channel is polled before and after."""
-    reader(world, _followed(world, polls=2))
-    dropper(world, world.node("x"), what)
-
-
-@scenario("H11 H17", "key", "partition", "function", long=True)
-def memory_cold(world: World, what: str) -> None:
-    """A process computes into memory, while another drops."""
-    reader(world, _followed(world, warmed=False))
-    dropper(world, world.node("x"), what)
-
-
-@scenario("H11 H17", "key", "partition", "function")
-def memory_computes(world: World, what: str) -> None:
-    """A process computes into memory and reads again much later, while another drops."""
-    _followed(world, warmed=False)
-    dropper(world, world.node("x"), what)
-
-
-@scenario("H14", "key", "partition", "function", long=True)
-def memory_before_channel(world: World, what: str) -> None:
-    """Memory is filled before the channel has told anything."""
-    other = world.node("x")
-    warm(world, other)
-    world.before(other.drop(OTHER), other)
-    node = world.node("m", memory=True)
-    reader(world, node)
-    poller(world, node, 1)
-    dropper(world, other, what)
-    late_reader(world, node, LAG)
-
-
-@scenario("H7 H11", "partition", long=True)
-def memory_joins(world: World, what: str) -> None:
-    """Two callers share a computation in memory, while another process drops."""
-    node = world.node("m", memory=True)
-    follow(world, node)
-    reader(world, node)
-    reader(world, node)
-    dropper(world, world.node("x"), what)
-    poller(world, node, 1)
-
-
-@scenario("H11 H17", "key", "partition", "function")
-def memory_drops_itself(world: World, what: str) -> None:
-    """A process with a memory tier drops: its own callers see that at once."""
-    node = world.node("m", memory=True)
-    follow(world, node)
-    warm(world, node)
-    reader(world, node)
-    dropper(world, node, what)
-    reader(world, node)
-
-
-@scenario("H2 H17", long=True)
-def memory_refresh(world: World) -> None:
-    """Another process refreshes a key, which memory holds or computes."""
-    reader(world, _followed(world, warmed=False))
-    refresher(world, world.node("x"), changes=True)
-
-
-@scenario("H13")
-def channel_trimmed(world: World) -> None:
-    """Messages are trimmed before they were read."""
-    _followed(world)
-    dropper(world, world.node("x"), "partition", then=OTHER)
-    event(world, "trim", lambda: world.backend.trim_stream(1))
-
-
-@scenario("H13")
-def channel_lost(world: World) -> None:
-    """The stream is evicted, and begins anew."""
-    _followed(world)
-    dropper(world, world.node("x"), "partition")
-    event(world, "lose", world.backend.lose_stream)
-
-
-@scenario("H13")
-def channel_rolled_back(world: World) -> None:
-    """A promoted replica lacks a message that was read here, and gives its number to another."""
-    other = world.node("x")
-    world.before(other.drop(OTHER), other)
-    node = _followed(world)
-    world.before(other.drop(OTHER), other)
-    world.before(node.poll(), node)
-
-    def roll_back() -> None:
-        now = world.backend.snapshot()
-        world.backend.rollback(Snapshot(now.cells, now.stream[:-1]))
-        world.notes["rolled"] = True
-
-    event(world, "roll back", roll_back)
-    dropper(world, other, "partition", after=lambda: "rolled" in world.notes)
-
-
-@scenario("H12")
-def announcement_lost(world: World) -> None:
-    """A drop is never announced: what memory holds is checked again after a minute."""
-    node = world.node("m", memory=True, lag=1000.0)
-    follow(world, node)
-    warm(world, node)
-    dropper(world, world.node("x"), "partition")
-
-    def forget() -> None:
-        now = world.backend.snapshot()
-        world.backend.rollback(Snapshot(now.cells, now.stream[:1]))
-
-    event(world, "forget", forget)
-    poller(world, node, 1)
-    late_reader(world, node, 31.0, times=2)
-    world.promises.lag = 60.0
-
-
-@scenario("H16")
-def life_in_memory(world: World) -> None:
-    """What memory takes over from the shared tier ends when it ends there."""
-    warm(world, world.node("w", policy=SHORT))
-    node = world.node("m", memory=True, lag=1000.0, policy=SHORT)
-    follow(world, node)
-    reader(world, node, times=3)
-    ticker(world, 4.0, times=4)
-    world.promises.life = 10.0
-
-
-def names(*, long: bool) -> list[str]:
-    """Return the names of the scenes that take long, or of those that do not."""
-    return [scene.name for scene in SCENARIOS.values() if scene.long is long]
-

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from packages.core.tests.races.promises import Promises
+from packages.core.tests.races.promises import Expected, Promises
 from tiercel.codec import SafeCodec
 from tiercel.contracts.backend import Begin, Command, Fill, Key, ReadThenBegin, Scope
 from tiercel.contracts.dispatcher import TaskKind
@@ -26,7 +26,8 @@ from tiercel.memory import MemoryTier
 from tiercel.plugins.observing import NOBODY
 from tiercel.policy import Policy, make_policy
 from tiercel.testing import SimulatedBackend
-from tiercel.testing.simulation import Actor, Process, Simulation
+from tiercel.testing.actors import Actor, Process
+from tiercel.testing.simulation import Simulation
 
 LAG = 0.5
 TTL = 100.0
@@ -158,12 +159,11 @@ class World(Simulation):
             from there.
     """
 
-    constants = {**Simulation.constants, Node: attrgetter("name")}
-
     def __init__(self, backend: type[SimulatedBackend] = SimulatedBackend) -> None:
         super().__init__(backend)
         self.versions: dict[str, int] = {}
         self.promises = Promises(self.clock.monotonic, LAG)
+        self._failed: dict[int, Expected] = {}
         self._nesting: set[int] = set()
         self._computed: dict[int, int] = {}
         self.notes: dict[str, Any] = {}
@@ -178,6 +178,8 @@ class World(Simulation):
     def compute(self, key: str) -> Any:
         """Be the cached function."""
         if "failing" in self.notes:
+            name = self.actors[self.acting].process
+            self._failed[self.acting] = self.promises.expect(key, name.name if name else "")
             raise SourceFailed(key)
         version = self.versions.get(key, 0)
         self._computed[self.acting] = version
@@ -190,6 +192,10 @@ class World(Simulation):
     def _nest(self, key: str, version: int) -> Steps[int]:
         yield from self.nested[key]()
         return version
+
+    def since_failure(self, expected: Expected) -> Expected:
+        """Return what a reader must respect from when the function failed it: it looked again."""
+        return self._failed.get(self.acting, expected)
 
     def change(self, *keys: str) -> dict[str, int]:
         """Change keys in the source; return their new versions."""
@@ -219,4 +225,4 @@ class World(Simulation):
         self.promises.ended()
 
 
-World.constants = {**World.constants, World: type}
+World.constants = {**Simulation.constants, World: type, Node: attrgetter("name")}

@@ -6,4 +6,5 @@ effects.py  what a generator may ask for    sync.py, aio.py   who does it
 state.py    what one cache and one function keep in a process
 flights.py  one computation in a process    channel.py  how memory follows the shared tier
 outage.py   what happens without a server   keyvalue.py stores that only get and set
+keeper.py   what is done in the background  reports.py  what of it gets into the log
 """

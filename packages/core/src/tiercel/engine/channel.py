@@ -96,7 +96,11 @@ def _follows(message: Message, at: Position) -> bool:
 
 
 class ChannelThread:
-    """Keeps a channel current from a daemon thread; restarts it after a fork."""
+    """Keeps a channel current from a daemon thread.
+
+    Attributes:
+        running: Whether the thread runs in this process; after a fork it has to be started again.
+    """
 
     def __init__(
         self,
@@ -114,24 +118,22 @@ class ChannelThread:
         self._channel = channel
         self._run = run
         self._tell = tell
-        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
-
-    @property
-    def running(self) -> bool:
-        """Whether the thread runs in this process."""
-        return self._thread is not None and self._thread.is_alive()
+        self.running = False
 
     def start(self) -> None:
         """Start the thread unless it runs."""
         with self._lock:
             if not self.running:
+                self.running = True
                 self._closed = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._follow, args=(self._closed,), name="tiercel-channel", daemon=True
-                )
-                self._thread.start()
+                threading.Thread(
+                    target=self._keep_current,
+                    args=(self._closed,),
+                    name="tiercel-channel",
+                    daemon=True,
+                ).start()
 
     def close(self) -> None:
         """Let the thread end after its current poll."""
@@ -139,9 +141,16 @@ class ChannelThread:
 
     def forget(self) -> None:
         """Drop the thread that a fork left behind in the parent."""
-        self._thread = None
+        self.running = False
         self._lock = threading.Lock()
         self._channel.reset()
+
+    def _keep_current(self, closed: threading.Event) -> None:
+        try:
+            self._follow(closed)
+        finally:
+            if self._closed is closed:
+                self.running = False
 
     def _follow(self, closed: threading.Event) -> None:
         pause, trusted = 0.0, False

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 from tiercel.contracts.backend import Begun, Fill
 from tiercel.engine.compute import compute, compute_alone, verdict
@@ -70,9 +69,7 @@ def complete(
 ) -> Steps[Outcome]:
     """Compute under a right and store what its policy lets in."""
     try:
-        with _lease_kept(subject, call, right):
-            value, took = yield from compute(subject, call, flight)
-            ttl, keep = yield from verdict(subject, call, value)
+        value, took, ttl, keep = yield from _compute_under(subject, call, flight, right)
     except GeneratorExit:
         raise
     except subject.policy.cache_exceptions as error:
@@ -94,18 +91,20 @@ def complete(
     return outcome
 
 
-@contextmanager
-def _lease_kept(subject: Subject, call: Call, right: Right) -> Iterator[None]:
-    """See to it that a lease outlives a computation that takes longer than it lives."""
+def _compute_under(
+    subject: Subject, call: Call, flight: Flight, right: Right
+) -> Steps[tuple[Any, float, float | None, bool]]:
+    """Compute and judge, under a lease that is kept alive for as long as that takes."""
     keeper, token = subject.engine.keeper, right.token
-    if keeper is None or token is None:
-        yield
-        return
-    keeper.keep(token, call.key, subject.policy.lease)
+    if keeper is not None and token is not None:
+        keeper.keep(token, call.key, subject.policy.lease)
     try:
-        yield
+        value, took = yield from compute(subject, call, flight)
+        ttl, keep = yield from verdict(subject, call, value)
+        return value, took, ttl, keep
     finally:
-        keeper.release(token)
+        if keeper is not None and token is not None:
+            keeper.release(token)
 
 
 def _rescue(subject: Subject, call: Call, error: BaseException) -> Steps[Outcome | None]:

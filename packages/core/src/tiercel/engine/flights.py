@@ -132,16 +132,6 @@ def holds_any() -> bool:
 
 
 @contextmanager
-def held(flight: Flight) -> Iterator[None]:
-    """Mark the code inside as the computation of this flight."""
-    reset = HELD.set((*HELD.get(), flight))
-    try:
-        yield
-    finally:
-        HELD.reset(reset)
-
-
-@contextmanager
 def waiting(flight: Flight) -> Iterator[bool]:
     """Note that the computations this code runs in wait for `flight`, as long as it is inside.
 

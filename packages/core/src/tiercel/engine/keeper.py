@@ -22,7 +22,7 @@ from tiercel.errors import BackendError
 log = logging.getLogger("tiercel.keeper")
 
 TICK = 0.5
-"""Seconds between two looks at what is due."""
+"""Seconds between two looks at what is due, where no lease is shorter than three of them."""
 
 
 class Kept(Struct):
@@ -61,6 +61,7 @@ class Keeper:
         self._clock = clock
         self._run = run
         self._pending = PendingDrops() if pending is None else pending
+        self._pause = TICK
         self._kept: dict[bytes, Kept] = {}
         self._unwanted: deque[tuple[float, Release]] = deque()
         self._disowned: dict[bytes, float] = {}
@@ -75,8 +76,10 @@ class Keeper:
 
     def keep(self, token: bytes, key: Key, lease: float) -> None:
         """Renew this lease until `release`."""
+        self._pause = min(self._pause, lease / 3)
         self._kept[token] = Kept(key, lease, self._clock.monotonic() + lease / 3)
-        self.attend()
+        if not self._called.is_set():
+            self.attend()
 
     def release(self, token: bytes) -> None:
         """Stop renewing it."""
@@ -158,4 +161,4 @@ class Keeper:
                     pass
             except BackendError as error:
                 log.debug("leases or drops have to wait: %s", error)
-            closed.wait(TICK)
+            closed.wait(self._pause)

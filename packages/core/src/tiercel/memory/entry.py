@@ -38,28 +38,23 @@ class Entry:
             the place of its key is taken.
         part: The partition cell it belongs to; the root cell of its function if it has none.
         fill: Whatever the caller stored beside the value: stamps, metadata.
-        next: The entry behind it in its eviction queue.
         text: The canonical text of its key, if the caller gave one.
         tags: Names of the tags that drop it; None while they depend on the result.
         size: Bytes it counts for; 0 where bytes are not bounded.
     """
 
-    __slots__ = ("deadline", "fill", "hard", "key", "next", "part", "value", "visited")
+    __slots__ = ("deadline", "fill", "hard", "key", "part", "value", "visited")
 
+    key: Hashable
     value: Any
+    deadline: float
+    hard: float
+    visited: bool
+    part: Partition
     fill: Any
-    next: Entry | None
     text: str | None = None
     tags: tuple[str, ...] | None = ()
     size: int = 0
-
-    def __init__(self, key: Hashable, part: Partition) -> None:
-        self.key = key
-        self.part = part
-        self.deadline = NEVER
-        self.hard = RESERVED
-        self.visited = False
-        self.fill = None
 
     @property
     def reserved(self) -> bool:

@@ -8,6 +8,8 @@ takes no lock; everything below runs under the lock of the tier.
 from __future__ import annotations
 
 import math
+import sys
+from collections import deque
 
 from tiercel.memory.entry import NEVER, Entry
 
@@ -16,32 +18,31 @@ MAX_SCAN = 64
 
 IDLE_SWEEP = 2
 BUSY_SWEEP = 8
-"""Entries that one write checks while dead ones are to be expected, and after it found some."""
+"""Entries checked per write while dead ones are to be expected, and after some were found."""
+
+MAX_PACE = 16
+"""Writes that share one tidying at most, and entries that one makes room for."""
 
 
 class Fifo:
-    """A singly linked queue of entries with a hand that takes dead ones out of its middle.
+    """A queue of entries, in two parts between which a sweep moves them, oldest first.
 
     Attributes:
-        root: What stands before the first entry.
-        tail: The last entry, or the root.
-        hand: What stands before the next entry to look at.
+        checked: Entries that the sweep under way has passed; all older than the others.
+        unchecked: The others.
         size: How many entries there are.
     """
 
-    __slots__ = ("hand", "root", "size", "tail")
+    __slots__ = ("checked", "size", "unchecked")
 
     def __init__(self) -> None:
-        self.root = self.tail = self.hand = Entry.__new__(Entry)
-        self.root.next = None
+        self.checked: deque[Entry] = deque()
+        self.unchecked: deque[Entry] = deque()
         self.size = 0
 
-    def take(self, entry: Entry) -> None:
-        """Take the entry behind the hand."""
-        self.hand.next = entry.next
-        if self.tail is entry:
-            self.tail = self.hand
-        self.size -= 1
+    def turn(self) -> None:
+        """Begin another sweep, after one that has passed all."""
+        self.checked, self.unchecked = self.unchecked, self.checked
 
 
 class Ghosts:
@@ -68,23 +69,30 @@ class Ghosts:
 class S3Fifo:
     """The queues of one tier: which entries it holds, and in which order they leave.
 
+    To look for what is to leave at every write would take longer than the rest of it. So it is
+    done for up to 16 writes at once, where that is no more than a 64th of the entries.
+
     Attributes:
+        room: How many more may be added before `tidy` must be called.
         dropped: How many entries were dropped one by one and only wait to be reclaimed. Those of
             a dropped partition or function count as held until they are reclaimed.
         bytes: The sizes of all entries but these, added up.
     """
 
     def __init__(self, max_entries: int, max_bytes: int | None) -> None:
+        self.room = 0
         self.bytes = 0
         self.dropped = 0
         self._max_entries = max_entries
         self._max_held = max_entries + max_entries // 4
-        self._max_bytes = max_bytes
+        self._max_bytes = sys.maxsize if max_bytes is None else max_bytes
+        # Where bytes are bounded, how much room a write needs is known when it comes.
+        self._pace = 1 if max_bytes else max(1, min(MAX_PACE, max_entries // 64))
         self._small = Fifo()
         self._main = Fifo()
         self._ghosts = Ghosts(max_entries // 2)
         self._sweeping, self._waiting = self._small, self._main
-        self._budget = IDLE_SWEEP
+        self._sweep_per_write = IDLE_SWEEP
         self._due = self._due_again = math.inf
 
     @property
@@ -92,30 +100,44 @@ class S3Fifo:
         """How many entries are in the queues."""
         return self._small.size + self._main.size
 
-    def add(self, entry: Entry, now: float, known: bool) -> list[Entry]:
-        """Add an entry and return those that leave: dead ones in passing, others for its room.
+    def add(self, entry: Entry, known: bool) -> None:
+        """Add an entry, for which there must be room.
 
         Args:
             entry: The new entry.
-            now: Monotonic seconds.
             known: Whether its key is known to be asked for again: the main queue takes it.
         """
-        gone: list[Entry] = []
-        small, main = self._small, self._main
-        if now >= self._due:
-            self._sweep(now, gone)
-        if small.size + main.size >= self._max_entries or self._max_bytes is not None:
-            self._make_room(entry.size, gone)
         ghosts, ghost = self._ghosts, hash(entry.key) ^ entry.part.generation.salt
-        queue = main if known or ghost in ghosts.newer or ghost in ghosts.older else small
-        entry.next = None
-        queue.tail.next = queue.tail = entry
+        if known or ghost in ghosts.newer or ghost in ghosts.older:
+            queue = self._main
+        else:
+            queue = self._small
+        queue.unchecked.append(entry)
         queue.size += 1
+        self.room -= 1
+        self.bytes += entry.size
         if entry.hard < self._due_again:
             self._due_again = entry.hard
             self._due = min(self._due, entry.hard)
-        if self._max_bytes is not None:
-            self.bytes += entry.size
+
+    def tidy(self, now: float, size: int) -> list[Entry]:
+        """Make room for the next entries; return those that leave, dead ones in passing.
+
+        Args:
+            now: Monotonic seconds.
+            size: Bytes that the next entry counts for.
+        """
+        gone: list[Entry] = []
+        if now >= self._due:
+            self._sweep(now, gone)
+        held = self.held
+        if (
+            held - self.dropped >= self._max_entries
+            or held + self._pace > self._max_held
+            or self.bytes + size > self._max_bytes
+        ):
+            self._evict(size, gone)
+        self.room = min(self._pace, self._max_entries - self.held + self.dropped)
         return gone
 
     def drop(self, entry: Entry) -> None:
@@ -130,25 +152,20 @@ class S3Fifo:
         """Have the next writes look for dead entries: a partition or a function was dropped."""
         self._due = self._due_again = NEVER
 
-    def _make_room(self, size: int, gone: list[Entry]) -> None:
-        """Evict until one more entry fits. Its calls are written out: most writes come here."""
+    def _evict(self, size: int, gone: list[Entry]) -> None:
+        """Evict until the next entries fit. Its calls are written out: most time is spent here."""
         small, main, ghosts = self._small, self._main, self._ghosts
+        most, most_held = self._max_entries - self._pace, self._max_held - self._pace
+        most_bytes = self._max_bytes - size
         scanned = 0
-        while (held := small.size + main.size) and (
-            held - self.dropped >= self._max_entries
-            or held >= self._max_held
-            or (self._max_bytes is not None and self.bytes + size > self._max_bytes)
+        while (
+            (held := small.size + main.size) - self.dropped > most
+            or held > most_held
+            or self.bytes > most_bytes
         ):
             # A fifth of what is held, not of what may be held: bytes may be the tighter bound.
             queue = small if small.size * 4 > main.size else main
-            root = queue.root
-            entry = root.next
-            assert entry is not None
-            root.next = entry.next
-            if entry is queue.tail:
-                queue.tail = root
-            if entry is queue.hand:
-                queue.hand = root
+            entry = (queue.checked or queue.unchecked).popleft()
             queue.size -= 1
             if entry.visited and scanned < MAX_SCAN:
                 scanned += 1
@@ -159,33 +176,34 @@ class S3Fifo:
                 if len(ghosts.newer) > ghosts.half:
                     ghosts.turn()
                 ghosts.newer.add(hash(entry.key) ^ entry.part.generation.salt)
-            if self.dropped or self._max_bytes is not None:
-                self._uncount(entry)
+            self._uncount(entry)
             gone.append(entry)
 
     def _keep(self, entry: Entry) -> None:
         """Give an entry that was hit another round, in the main queue."""
         entry.visited = False
-        entry.next = None
-        self._main.tail.next = self._main.tail = entry
+        self._main.unchecked.append(entry)
         self._main.size += 1
         self._due_again = min(self._due_again, entry.hard)
 
     def _sweep(self, now: float, gone: list[Entry]) -> None:
-        budget, self._budget = self._budget, IDLE_SWEEP
+        budget, self._sweep_per_write = self._sweep_per_write * self._pace, IDLE_SWEEP
         for _ in range(budget):
+            if now < self._due:
+                break
             queue = self._sweeping
-            entry = queue.hand.next
-            if entry is None:
-                queue.hand = queue.root
+            if not queue.unchecked:
+                queue.turn()
                 self._turn()
-            elif entry.hard <= now or not entry.part.served:
-                queue.take(entry)
+                continue
+            entry = queue.unchecked.popleft()
+            if entry.hard <= now or not entry.part.served:
+                queue.size -= 1
                 self._uncount(entry)
                 gone.append(entry)
-                self._budget = BUSY_SWEEP
+                self._sweep_per_write = BUSY_SWEEP
             else:
-                queue.hand = entry
+                queue.checked.append(entry)
                 self._due_again = min(self._due_again, entry.hard)
 
     def _turn(self) -> None:

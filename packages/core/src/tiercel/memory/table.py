@@ -101,15 +101,23 @@ class FunctionTable:
             ValueError: The number of scopes is not what the table was made for.
         """
         root = self.root
-        if text is None and tags == () and not self._sized:
-            entry = Entry(key, root)
-            # Where it is the first of its key it needs no lock: `setdefault` is atomic.
-            if not self.partitions and root.generation.entries.setdefault(key, entry) is entry:
-                return entry
+        if text is None and not tags and tags is not None and not self._sized:
+            entry = Entry()
         else:
-            entry = DetailedEntry(key, root)
+            entry = DetailedEntry()
             entry.text, entry.size = text, 0
             entry.tags = tags if tags is None else tuple(tags)
+        # Written out, as a constructor would take longer than all the rest.
+        entry.key = key
+        entry.part = root
+        entry.deadline = NEVER
+        entry.hard = RESERVED
+        entry.visited = False
+        entry.fill = None
+        if not self.partitions and type(entry) is Entry:
+            # Where it is the first of its key it needs no lock: `setdefault` is atomic.
+            if root.generation.entries.setdefault(key, entry) is entry:
+                return entry
         if len(scopes) != self.partitions + 1 and (scopes or self.partitions):
             raise ValueError(
                 f"table {self.name!r} has {self.partitions} partitions, but the scopes are"
@@ -149,20 +157,20 @@ class FunctionTable:
         tier = self.tier
         if tags is not None or type(reservation) is DetailedEntry:
             self._detail(reservation, value, size, tags)
-        now = tier.now()
-        tier.lock.acquire()  # A `with` would cost twice as much.
+        lock = tier.lock
+        lock.acquire()  # A `with` would cost twice as much.
         if tier.busy:
-            tier.lock.release()
+            lock.release()
             tier.abandon(reservation)
             return None
         tier.busy = True
         evicted = tier.evictions
         try:
             part = reservation.part
-            alive = part.alive and (part.parent is None or part.served)
             if (
-                not alive
-                or reservation.hard != RESERVED
+                reservation.hard != RESERVED
+                or not part.alive
+                or (part.parent is not None and not part.served)
                 or (self._sized and not tier.fits(reservation))
             ):
                 tier.refuse(reservation)
@@ -171,11 +179,11 @@ class FunctionTable:
             reservation.fill = fill
             reservation.hard = deadline if hard is None else hard
             reservation.deadline = deadline
-            garbage = tier.admit(reservation, now)
+            garbage = tier.admit(reservation)
             evicted = tier.evictions - evicted
         finally:
             tier.busy = False
-            tier.lock.release()
+            lock.release()
         del garbage  # Finalizers of values run without the lock.
         if evicted and tier.on_evict is not None:
             tier.on_evict(evicted)

@@ -194,30 +194,39 @@ class MemoryTier:
         """Whether an entry is small enough for the tier."""
         return self.max_bytes is None or entry.size <= self.max_bytes
 
-    def admit(self, entry: Entry, now: float) -> list[Any]:
+    def admit(self, entry: Entry) -> list[Any]:
         """Store an entry that has its value; return what is to be freed without the lock."""
-        generation = entry.part.generation
-        replaced = value = None
-        if entry.visited:  # A rival: the place of its key is taken.
-            entry.visited = False
-            replaced = generation.claim(entry)
-            value = None if replaced is None else self.discard(replaced)
-        garbage: list[Any] = self.queues.add(entry, now, replaced is not None)
-        for gone in garbage:
-            part = gone.part
-            if gone.hard > now and part.alive and (part.parent is None or part.served):
-                self.evictions += 1
-                part.generation.statistics.evictions += 1
-                if part.parent is None and type(gone) is Entry:
-                    # What was neither dropped nor replaced is where it was put.
-                    part.generation.entries.pop(gone.key, None)
-                    continue
-            self._forget(gone)
-        garbage.append(value)
-        generation.statistics.stores += 1
+        queues = self.queues
+        garbage: list[Any] = self._replace(entry) if entry.visited else []
+        known = bool(garbage)
+        if queues.room < 1:
+            garbage += self._make_room(entry.size)
+        queues.add(entry, known)
+        entry.part.generation.statistics.stores += 1
         if self._abandoned:
             self._settle_abandoned()
         return garbage
+
+    def _replace(self, entry: Entry) -> list[Any]:
+        """Put an entry in the place of its key, which is taken; return the value that it held."""
+        entry.visited = False
+        replaced = entry.part.generation.claim(entry)
+        return [] if replaced is None else [self.discard(replaced)]
+
+    def _make_room(self, size: int) -> list[Entry]:
+        now = self.now()
+        gone = self.queues.tidy(now, size)
+        for entry in gone:
+            part = entry.part
+            if entry.hard > now and part.alive and (part.parent is None or part.served):
+                self.evictions += 1
+                part.generation.statistics.evictions += 1
+                if part.parent is None and type(entry) is Entry:
+                    # What was neither dropped nor replaced is where it was put.
+                    part.generation.entries.pop(entry.key, None)
+                    continue
+            self._forget(entry)
+        return gone
 
     def refuse(self, reservation: Entry) -> None:
         """Settle a reservation whose value came too late."""

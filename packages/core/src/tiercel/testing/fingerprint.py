@@ -8,11 +8,17 @@ refused rather than left out.
 from __future__ import annotations
 
 import enum
-import functools
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
-from types import BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from types import (
+    BuiltinMethodType,
+    CellType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, WeakSet, WeakValueDictionary
 
@@ -64,7 +70,7 @@ class Canon:
         """Return the plain values of a set."""
         return tuple(sorted((self(value) for value in values), key=repr))
 
-    def generator(self, steps: Generator[Any, Any, Any]) -> Hashable:
+    def generator(self, steps: GeneratorType[Any, Any, Any]) -> Hashable:
         """Return where a generator stands, what it knows, and what it delegates to."""
         frame = steps.gi_frame
         if frame is None:
@@ -128,7 +134,7 @@ _BY_BASE: tuple[tuple[type | tuple[type, ...], Handler], ...] = (
     ((dict, WeakValueDictionary), Canon.mapping),
     ((list, deque, tuple), Canon.each),
     ((set, frozenset, WeakSet), Canon.unordered),
-    (Generator, Canon.generator),
+    (GeneratorType, Canon.generator),
     (FunctionType, _function),
     ((MethodType, BuiltinMethodType), _method),
     (CellType, lambda canon, value: canon(value.cell_contents)),
@@ -139,8 +145,16 @@ _BY_BASE: tuple[tuple[type | tuple[type, ...], Handler], ...] = (
 )
 
 
-@functools.cache
+_known: dict[type, Handler] = {}
+
+
 def _handler(kind: type) -> Handler:
+    if kind not in _known:
+        _known[kind] = _find_handler(kind)
+    return _known[kind]
+
+
+def _find_handler(kind: type) -> Handler:
     for base, handler in _BY_BASE:
         if issubclass(kind, base):
             return handler

@@ -15,7 +15,8 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from tiercel.testing.simulation import Choice, Simulation, Violation, repeatable
+from tiercel.testing.actors import Choice, Violation
+from tiercel.testing.simulation import Simulation, repeatable
 
 World = TypeVar("World", bound=Simulation)
 
