@@ -40,7 +40,6 @@ def test_keeper_while_a_lease_is_kept_renews_it_in_time() -> None:
 def test_keeper_when_a_lease_was_dropped_leaves_it_alone() -> None:
     """A lease that cannot be renewed is not asked for again."""
     clock = VirtualClock()
-    backend = SimulatedBackend(clock=clock)
     keeper = Keeper(clock, lambda steps: None)
     keeper.keep(b"0" * 16, KEY, 3.0)
     clock.advance(2.0)

@@ -100,5 +100,5 @@ def test_tag_when_an_argument_has_no_text_is_an_error_at_the_call() -> None:
     def value(point: tuple[int, int]) -> int:
         return point[0]
 
-    with pytest.raises(UnkeyableValue, match="argument 'point' .* it is a tuple"):
+    with pytest.raises(UnkeyableValue, match=r"argument 'point' .* it is a tuple"):
         value((1, 2))

@@ -10,7 +10,7 @@ from tiercel.engine.compute import compute, compute_alone, verdict
 from tiercel.engine.effects import Steps
 from tiercel.engine.examine import exception_parts, look
 from tiercel.engine.flights import Flight
-from tiercel.engine.lease import acquire, listen, surrender
+from tiercel.engine.lease import acquire, surrender
 from tiercel.engine.places import Place, leftover, remember
 from tiercel.engine.state import Call, Outcome, Right, Subject
 from tiercel.entry import Flag, pack_header
@@ -57,7 +57,6 @@ def _acquire(
     floor: float,
 ) -> Steps[Right | Outcome | None]:
     try:
-        yield from listen(subject)
         return (yield from acquire(subject, call, flight, place, begun, floor))
     except BackendError as error:
         subject.report("the shared tier failed; computing without it", error)

@@ -77,13 +77,25 @@ def acquire(
         None if the caller has to compute without storing: it has waited for as long as it may, or
         waiting could never end.
     """
+    if begun is None:
+        begun = yield from begin(subject, call, floor=floor, wait=False)
+    if type(begun) is Granted:
+        return (yield from _granted(subject, call, flight, place, begun, subject.policy.wait))
+    return (yield from _acquire_in_turn(subject, call, flight, place, begun, floor))
+
+
+def _acquire_in_turn(
+    subject: Subject, call: Call, flight: Flight, place: Place, begun: Begun | None, floor: float
+) -> Steps[Right | Outcome | None]:
+    """Do the same where another was faster, with an ear for its wake."""
+    yield from listen(subject)
     now = subject.engine.clock.monotonic
     deadline = now() + subject.policy.wait
     wakes = subject.engine.wakes
     assert wakes is not None
     wake = wakes.expect(call.key.text)
     if type(begun) is Held:
-        begun = None  # its wake may have come before it was expected
+        begun = None  # it does not know yet that somebody waits
     try:
         while True:
             if begun is None:

@@ -9,7 +9,7 @@ from tiercel.engine.effects import Detach, Gather, Listen, Steps
 from tiercel.engine.examine import MISSES_OFTEN, Seen, examine, look, promote, wants_refresh
 from tiercel.engine.fill import lead
 from tiercel.engine.flights import Flight
-from tiercel.engine.lease import disowned_unless_answered, join, listen, request
+from tiercel.engine.lease import disowned_unless_answered, join, request
 from tiercel.engine.places import Place, recall, reserve
 from tiercel.engine.refresh import revalidate
 from tiercel.engine.state import Call, Outcome, Subject
@@ -123,8 +123,7 @@ def _ask(subject: Subject, call: Call, eager: bool) -> Steps[Seen]:
             yield Listen(follower.start)
         if not eager:
             return (yield from look(subject, call))
-        yield from listen(subject)
-        lease = request(subject, call)
+        lease = request(subject, call, wait=False)
         with disowned_unless_answered(subject, lease):
             return (yield from look(subject, call, lease=lease))
     except BackendError as error:
