@@ -42,7 +42,7 @@ def _flask_memoize() -> Decorated:
 
 
 def _in_memory() -> dict[str, Case]:
-    cached = {
+    cached: dict[str, Decorated] = {
         "tiercel": Cache().cached(ttl=600)(_target),
         "lru_cache": functools.lru_cache(maxsize=10_000)(_target),
         "cachetools": cachetools.cached(cachetools.TTLCache(10_000, 600))(_target),
@@ -88,7 +88,7 @@ def _on_redis(server: RedisServer) -> list[Row]:
         arguments={"host": "127.0.0.1", "port": server.port, "db": 2},
     )
     django_cache.set("key", pickle.loads(pickle.dumps({"a": 1})), 600)
-    cached = {
+    cached: dict[str, Decorated] = {
         "tiercel": Cache(server.url, timeout=2.0).cached(ttl=600, tiers="shared")(_target),
         "dogpile.cache": region.cache_on_arguments()(_target),
     }

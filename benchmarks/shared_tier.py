@@ -27,7 +27,7 @@ def hits(server: RedisServer) -> list[Row]:
     """A hit on the shared tier, stamps checked, against `GET` and `pickle.loads`."""
     rows = []
     cache = Cache(server.url, timeout=2.0)
-    client = redis.Redis(port=server.port)
+    client: Any = redis.Redis(port=server.port)
     for size, goal in GOALS.items():
 
         @cache.cached(tiers="shared", name=f"hit-{size}")
@@ -52,7 +52,7 @@ def hits(server: RedisServer) -> list[Row]:
 def misses(server: RedisServer) -> list[Row]:
     """A miss that computes and stores, against redis-py's `GET` and `SET`."""
     cache = Cache(server.url, timeout=2.0)
-    client = redis.Redis(port=server.port)
+    client: Any = redis.Redis(port=server.port)
     numbers = itertools.count()
 
     @cache.cached(tiers="shared", name="miss", ttl=600)
@@ -80,7 +80,7 @@ def async_hits(server: RedisServer) -> list[Row]:
 
 async def _async_hits(server: RedisServer) -> list[Row]:
     cache = Cache(server.url, timeout=2.0)
-    client = redis.asyncio.Redis(port=server.port)
+    client: Any = redis.asyncio.Redis(port=server.port)
 
     @cache.cached(tiers="shared", name="ahit")
     async def row(number: int) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def drops(server: RedisServer, entries: int) -> list[Row]:
 def _fill_fast(server: RedisServer, template: str, entries: int) -> None:
     """Put as many entries below one partition, without paying for a computation each."""
     stem, _, _ = template.rpartition("=")
-    client = redis.Redis(port=server.port)
+    client: Any = redis.Redis(port=server.port)
     payload = client.get(template) or b"x" * 100
     for start in range(0, entries, 10_000):
         with client.pipeline(transaction=False) as batch:

@@ -28,7 +28,9 @@ def test_cold_key_when_64_threads_in_4_processes_ask_is_computed_once(
     latencies = sorted(latency for report in reports for latency in report["latencies"])
     assert log.read_text() == "1\n"
     assert len(latencies) == 64
-    print(f"\nafter the fill: median {latencies[32] * 1e3:.1f} ms, last {latencies[-1] * 1e3:.1f} ms")
+    print(
+        f"\nafter the fill: median {latencies[32] * 1e3:.1f} ms, last {latencies[-1] * 1e3:.1f} ms"
+    )
     print(f"scripts run for all 64: {requests}")
     assert latencies[-1] < 0.25  # the figure to look at is printed; this bound is for busy machines
     assert requests <= 64 * 3  # asked, woken, asked again; polling every 5 ms would be 6,400

@@ -10,6 +10,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -102,7 +103,7 @@ def ready() -> None:
     sys.stdin.readline()
 
 
-ROLES = {"cold_key": cold_key, "coherence": coherence}
+ROLES: dict[str, Callable[..., dict[str, Any]]] = {"cold_key": cold_key, "coherence": coherence}
 
 if __name__ == "__main__":
     role, *arguments = sys.argv[1:]

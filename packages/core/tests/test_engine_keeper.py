@@ -17,7 +17,8 @@ def carry_out(backend: SimulatedBackend, steps: Steps[None]) -> None:
     reply: Any = None
     try:
         while True:
-            reply = backend.execute(steps.send(reply))
+            command: Any = steps.send(reply)
+            reply = backend.execute(command)
     except StopIteration:
         return
 

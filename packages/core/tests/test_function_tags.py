@@ -90,7 +90,7 @@ def test_tag_when_it_names_no_argument_is_an_error_at_decoration() -> None:
 def test_tag_when_given_as_one_text_is_an_error_at_decoration() -> None:
     """A text is a sequence of characters, which nobody means."""
     with pytest.raises(ConfigurationError, match="must be a sequence of texts"):
-        Cache().cached(tags="users")(lambda: 1)  # type: ignore[call-overload]
+        Cache().cached(tags="users")(lambda: 1)
 
 
 def test_tag_when_an_argument_has_no_text_is_an_error_at_the_call() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tiercel.contracts.backend import Backend, Capability, KeyValueStore, Read
+from tiercel.contracts.backend import Backend, Capability, Read
+from tiercel.contracts.key_value import KeyValueStore
 from tiercel.engine.keyvalue import adapt
 from tiercel.errors import BackendRefused, BackendUnavailable, ConfigurationError
 from tiercel.testing import DictBackend, SimulatedBackend, VirtualClock

@@ -20,7 +20,8 @@ KEYS = 20
 
 @pytest.fixture
 def call(url: str, open_caller: Callable[..., Caller]) -> Iterator[Caller]:
-    return open_caller(url)
+    caller: Iterator[Caller] = open_caller(url)
+    return caller
 
 
 def fill_all(call: Caller) -> tuple[list[Key], dict[str, bytes]]:
@@ -104,7 +105,9 @@ def test_threads_when_the_server_stalls_now_and_then_then_no_answer_is_wrong(
     with RedisServer() as server:
         call = open_caller(server.url, timeout=0.05)
         keys, stored = fill_all(call)
-        stop, wrong, right = threading.Event(), [], []
+        stop = threading.Event()
+        wrong: list[object] = []
+        right: list[object] = []
 
         def hammer() -> None:
             chance = random.Random(threading.get_ident())

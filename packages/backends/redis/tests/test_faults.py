@@ -68,12 +68,13 @@ def test_server_when_restarted_between_calls_then_no_command_notices(
 ) -> None:
     """Connections that went stale are replaced for reads and writes alike, scripts reloaded."""
     key = call.key("a")
-    for act in (
+    acts: tuple[Callable[[], object], ...] = (
         lambda: call(Read(key)),
         lambda: call.fill(key),
         lambda: call(DropKey(key)),
         lambda: call(Poll({}, 0.0)),
-    ):
+    )
+    for act in acts:
         act()
         victim.restart()
         act()

@@ -39,7 +39,6 @@ from tiercel.contracts.backend import (
     Granted,
     Held,
     Key,
-    KeyValueStore,
     Mailbox,
     Message,
     MintTags,
@@ -59,6 +58,7 @@ from tiercel.contracts.codec import Codec, CodecSpec
 from tiercel.contracts.dispatcher import Dispatcher, DispatcherSpec, Task, TaskKind
 from tiercel.contracts.integration import Encoder, Integration, IntegrationSpec
 from tiercel.contracts.key_field import ABSENT, KeyField, KeyFieldSpec, Part, StandsFor, Target
+from tiercel.contracts.key_value import KeyValueStore
 from tiercel.contracts.observer import Observer, ObserverSpec
 from tiercel.contracts.version import SPI_VERSION
 from tiercel.errors import (

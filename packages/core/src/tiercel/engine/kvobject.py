@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from tiercel.contracts.backend import KeyValueStore
+from tiercel.contracts.key_value import KeyValueStore
 from tiercel.errors import BackendRefused, ConfigurationError
 
 Result = TypeVar("Result")

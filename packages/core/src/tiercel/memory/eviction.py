@@ -8,8 +8,9 @@ takes no lock; everything below runs under the lock of the tier.
 from __future__ import annotations
 
 import math
-import sys
 from collections import deque
+from itertools import compress
+from operator import attrgetter
 
 from tiercel.memory.entry import NEVER, Entry
 
@@ -44,12 +45,19 @@ class Fifo:
         """Begin another sweep, after one that has passed all."""
         self.checked, self.unchecked = self.unchecked, self.checked
 
+    def take(self, count: int) -> list[Entry]:
+        """Take out the oldest entries: at most so many, and one at least if there is any."""
+        oldest = self.checked or self.unchecked
+        taken = [oldest.popleft() for _ in range(min(count, len(oldest)))]
+        self.size -= len(taken)
+        return taken
+
 
 class Ghosts:
-    """Hashes of keys that left the small queue unvisited: at least the last half of `capacity`.
+    """Marks of keys that left the small queue unvisited: at least the last half of `capacity`.
 
     Attributes:
-        half: How many `newer` may hold.
+        half: How many `newer` may hold before they become the `older` ones.
         newer: The last ones.
         older: Those before them.
     """
@@ -61,32 +69,36 @@ class Ghosts:
         self.newer: set[int] = set()
         self.older: set[int] = set()
 
-    def turn(self) -> None:
-        """Forget the older half; done now and then, which needs no queue."""
-        self.older, self.newer = self.newer, set()
+    def add(self, marks: list[int]) -> None:
+        """Remember the last ones of these; the older half is forgotten at once, now and then."""
+        if len(self.newer) > self.half:
+            self.older, self.newer = self.newer, set()
+        self.newer.update(marks[-self.half - 1 :])
 
 
 class S3Fifo:
     """The queues of one tier: which entries it holds, and in which order they leave.
 
-    To look for what is to leave at every write would take longer than the rest of it. So it is
-    done for up to 16 writes at once, where that is no more than a 64th of the entries.
+    To file an entry and to look for what is to leave would take longer than all the rest of a
+    write. So it is done for up to 16 writes at once, where that is no more than 1/64 of the tier.
 
     Attributes:
-        room: How many more may be added before `tidy` must be called.
+        fresh: Entries that are not in a queue yet.
+        room: How many may be added to them before `tidy` must be called.
         dropped: How many entries were dropped one by one and only wait to be reclaimed. Those of
             a dropped partition or function count as held until they are reclaimed.
         bytes: The sizes of all entries but these, added up.
     """
 
     def __init__(self, max_entries: int, max_bytes: int | None) -> None:
+        self.fresh: list[Entry] = []
         self.room = 0
-        self.bytes = 0
         self.dropped = 0
+        self.bytes = 0
         self._max_entries = max_entries
         self._max_held = max_entries + max_entries // 4
-        self._max_bytes = sys.maxsize if max_bytes is None else max_bytes
-        # Where bytes are bounded, how much room a write needs is known when it comes.
+        self._max_bytes = max_bytes
+        # Where bytes are bounded, how much room is needed is not known before each write.
         self._pace = 1 if max_bytes else max(1, min(MAX_PACE, max_entries // 64))
         self._small = Fifo()
         self._main = Fifo()
@@ -97,28 +109,13 @@ class S3Fifo:
 
     @property
     def held(self) -> int:
-        """How many entries are in the queues."""
-        return self._small.size + self._main.size
+        """How many entries there are."""
+        return len(self.fresh) + self._small.size + self._main.size
 
-    def add(self, entry: Entry, known: bool) -> None:
-        """Add an entry, for which there must be room.
-
-        Args:
-            entry: The new entry.
-            known: Whether its key is known to be asked for again: the main queue takes it.
-        """
-        ghosts, ghost = self._ghosts, hash(entry.key) ^ entry.part.generation.salt
-        if known or ghost in ghosts.newer or ghost in ghosts.older:
-            queue = self._main
-        else:
-            queue = self._small
-        queue.unchecked.append(entry)
-        queue.size += 1
+    def add_known(self, entry: Entry) -> None:
+        """Add an entry whose key is known to be asked for again; there must be room."""
         self.room -= 1
-        self.bytes += entry.size
-        if entry.hard < self._due_again:
-            self._due_again = entry.hard
-            self._due = min(self._due, entry.hard)
+        self._file([entry], self._main)
 
     def tidy(self, now: float, size: int) -> list[Entry]:
         """Make room for the next entries; return those that leave, dead ones in passing.
@@ -128,16 +125,13 @@ class S3Fifo:
             size: Bytes that the next entry counts for.
         """
         gone: list[Entry] = []
+        if self.fresh:
+            self._file_fresh()
         if now >= self._due:
             self._sweep(now, gone)
-        held = self.held
-        if (
-            held - self.dropped >= self._max_entries
-            or held + self._pace > self._max_held
-            or self.bytes + size > self._max_bytes
-        ):
+        if self._surplus(1, size) > 0:
             self._evict(size, gone)
-        self.room = min(self._pace, self._max_entries - self.held + self.dropped)
+        self.room = min(self._pace, -self._surplus(0, 0))
         return gone
 
     def drop(self, entry: Entry) -> None:
@@ -152,39 +146,60 @@ class S3Fifo:
         """Have the next writes look for dead entries: a partition or a function was dropped."""
         self._due = self._due_again = NEVER
 
+    def _file_fresh(self) -> None:
+        """Put fresh entries into the queues: main if their key is a ghost, else small."""
+        fresh, ghosts = self.fresh, self._ghosts
+        marks = _marks(fresh)
+        if ghosts.newer.isdisjoint(marks) and ghosts.older.isdisjoint(marks):
+            self._file(fresh, self._small)
+        else:
+            for entry, mark in zip(fresh, marks, strict=True):
+                known = mark in ghosts.newer or mark in ghosts.older
+                self._file([entry], self._main if known else self._small)
+        fresh.clear()
+
+    def _file(self, entries: list[Entry], queue: Fifo) -> None:
+        queue.unchecked.extend(entries)
+        queue.size += len(entries)
+        end = min(map(_end, entries))
+        self._due = min(self._due, end)
+        self._due_again = min(self._due_again, end)
+
     def _evict(self, size: int, gone: list[Entry]) -> None:
-        """Evict until the next entries fit. Its calls are written out: most time is spent here."""
-        small, main, ghosts = self._small, self._main, self._ghosts
-        most, most_held = self._max_entries - self._pace, self._max_held - self._pace
-        most_bytes = self._max_bytes - size
-        scanned = 0
-        while (
-            (held := small.size + main.size) - self.dropped > most
-            or held > most_held
-            or self.bytes > most_bytes
-        ):
+        """Evict until the next entries fit."""
+        small, main = self._small, self._main
+        spared = 0
+        while (surplus := self._surplus(self._pace, size)) > 0:
             # A fifth of what is held, not of what may be held: bytes may be the tighter bound.
             queue = small if small.size * 4 > main.size else main
-            entry = (queue.checked or queue.unchecked).popleft()
-            queue.size -= 1
-            if entry.visited and scanned < MAX_SCAN:
-                scanned += 1
-                self._keep(entry)
-                continue
-            scanned = 0
+            leaving = queue.take(surplus)
+            visited = [entry.visited for entry in leaving]  # Hits may go on setting it.
+            if True in visited and spared < MAX_SCAN * self._pace:
+                kept = list(compress(leaving, visited))
+                leaving = [entry for entry, hit in zip(leaving, visited, strict=True) if not hit]
+                spared += len(kept)
+                self._keep(kept)
             if queue is small:
-                if len(ghosts.newer) > ghosts.half:
-                    ghosts.turn()
-                ghosts.newer.add(hash(entry.key) ^ entry.part.generation.salt)
-            self._uncount(entry)
-            gone.append(entry)
+                self._ghosts.add(_marks(leaving))
+            if self.dropped or self._max_bytes is not None:
+                self._uncount(leaving)
+            gone += leaving
 
-    def _keep(self, entry: Entry) -> None:
-        """Give an entry that was hit another round, in the main queue."""
-        entry.visited = False
-        self._main.unchecked.append(entry)
-        self._main.size += 1
-        self._due_again = min(self._due_again, entry.hard)
+    def _surplus(self, entries: int, size: int) -> int:
+        """How many have to leave, as far as can be told now, before so much more fits.
+
+        Negative is how many more would fit.
+        """
+        if self._max_bytes is not None and self.bytes + size > self._max_bytes:
+            return 1
+        held = self._small.size + self._main.size
+        return entries + max(held - self.dropped - self._max_entries, held - self._max_held)
+
+    def _keep(self, entries: list[Entry]) -> None:
+        """Give entries that were hit another round, in the main queue."""
+        for entry in entries:
+            entry.visited = False
+        self._file(entries, self._main)
 
     def _sweep(self, now: float, gone: list[Entry]) -> None:
         budget, self._sweep_per_write = self._sweep_per_write * self._pace, IDLE_SWEEP
@@ -199,7 +214,7 @@ class S3Fifo:
             entry = queue.unchecked.popleft()
             if entry.hard <= now or not entry.part.served:
                 queue.size -= 1
-                self._uncount(entry)
+                self._uncount([entry])
                 gone.append(entry)
                 self._sweep_per_write = BUSY_SWEEP
             else:
@@ -211,8 +226,17 @@ class S3Fifo:
         if self._sweeping is self._small:
             self._due, self._due_again = self._due_again, math.inf
 
-    def _uncount(self, entry: Entry) -> None:
-        if entry.hard == NEVER:
-            self.dropped -= 1
-        else:
-            self.bytes -= entry.size
+    def _uncount(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            if entry.hard == NEVER:
+                self.dropped -= 1
+            else:
+                self.bytes -= entry.size
+
+
+_end = attrgetter("hard")
+
+
+def _marks(entries: list[Entry]) -> list[int]:
+    """What the ghosts of these entries are known by."""
+    return [hash(entry.key) ^ entry.part.generation.salt for entry in entries]

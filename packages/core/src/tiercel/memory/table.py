@@ -132,7 +132,6 @@ class FunctionTable:
         value: Any,
         deadline: float,
         hard: float | None = None,
-        *,
         size: int | None = None,
         tags: Sequence[str] | None = None,
         fill: Any = None,

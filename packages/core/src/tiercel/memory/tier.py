@@ -197,11 +197,19 @@ class MemoryTier:
     def admit(self, entry: Entry) -> list[Any]:
         """Store an entry that has its value; return what is to be freed without the lock."""
         queues = self.queues
-        garbage: list[Any] = self._replace(entry) if entry.visited else []
+        garbage: list[Any] = []
+        if entry.visited:
+            garbage += self._replace(entry)
         known = bool(garbage)
         if queues.room < 1:
             garbage += self._make_room(entry.size)
-        queues.add(entry, known)
+        if self.max_bytes is not None:
+            queues.bytes += entry.size
+        if known:
+            queues.add_known(entry)
+        else:
+            queues.room -= 1
+            queues.fresh.append(entry)
         entry.part.generation.statistics.stores += 1
         if self._abandoned:
             self._settle_abandoned()
