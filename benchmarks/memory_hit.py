@@ -65,7 +65,7 @@ def filled(partitions: int = 0) -> FunctionTable:
     scopes = ("f", *(f"part{level}" for level in range(partitions)))
     end = time.monotonic() + 3600
     for number in range(1000):
-        for key in (number, (int, number, int, number + 1)):
+        for key in (number, (str, str(number)), (int, number, int, number + 1)):
             filling.commit(filling.reserve(key, scopes=scopes), number, end)
     return filling
 
@@ -105,6 +105,8 @@ def hits() -> list[Row]:
         "plain": call("f(500, 501)", made(target, count=False)),
         "no ttl": call("f(500, 501)", made(target, count=False, ttl=False)),
         "one": call("f(500)", made(one, 1)),
+        "lru_cache, str": call("f('500')", single),
+        "str": call("f('500')", made(one, 1)),
         "async": awaited,
     }
     took = medians(cases)
@@ -114,6 +116,7 @@ def hits() -> list[Row]:
         Row("no partitions, no statistics", took["plain"], lru, "lru_cache", 3.0),
         Row("no TTL either", took["no ttl"], lru, "lru_cache", 2.3),
         Row("one argument", took["one"], took["lru_cache, one"], "lru_cache", 4.0),
+        Row("one str", took["str"], took["lru_cache, str"], "lru_cache", 4.0),
         Row("async def", took["async"], lru, "lru_cache", 4.5),
     ]
 

@@ -215,12 +215,13 @@ def test_entries_when_many_keys_are_stored_then_memory_is_bounded() -> None:
     table = tier.table("f", 1)
     for key in range(100_000):
         store(table, key, text=str(key), scopes=("f", f"p{key}"), tags=(f"t{key}",))
-    assert len(tier) == len(table.entries) == 1000
-    assert sum(evicted) == tier.evictions == table.statistics.evictions == 99_000
-    assert len(tier._partitions) == 1000
-    assert len(tier._names) == 2000
+    held = len(tier)
+    assert 970 <= held <= 1000
+    assert len(table.entries) == len(tier._partitions) == held
+    assert sum(evicted) == tier.evictions == table.statistics.evictions == 100_000 - held
+    assert len(tier._names) == 2 * held
     ghosts = tier.queues._ghosts
-    assert len(ghosts.newer) + len(ghosts.older) <= 502
+    assert len(ghosts.newer) + len(ghosts.older) <= 600
 
 
 def test_bytes_when_bounded_then_entries_leave_and_giants_are_refused() -> None:

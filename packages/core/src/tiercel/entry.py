@@ -26,6 +26,7 @@ FOREVER = 315_360_000.0
 """Seconds (ten years) that stand for "no expiry" in a tier where every entry has an end."""
 
 _FIXED = Layout("<BBBxIQQI20x")
+_BRIEF = Layout("<BBBx4x8s8sI20x")
 assert _FIXED.size == STAMPS_OFFSET
 
 
@@ -56,6 +57,24 @@ def pack_header(
         crc32(text.encode()),
     )
     return fixed + stamps
+
+
+def end_of_plain_header(text: str, stored: bytes) -> int:
+    """Return the length of a header that says nothing but that the entry is what it seems.
+
+    That is: a value, with the same soft and hard life, so that it is fresh as long as it is there.
+    Returns 0 for any other.
+    """
+    try:
+        version, flags, count, hard, soft, checksum = _BRIEF.unpack_from(stored)
+    except LayoutError:
+        return 0
+    if flags & Flag.EXCEPTION or version != FORMAT_VERSION or hard != soft:
+        return 0
+    if checksum != crc32(text.encode()):
+        return 0
+    end: int = STAMPS_OFFSET + STAMP_BYTES * count
+    return end
 
 
 def parse_header(text: str, stored: bytes) -> tuple[int, float, float, float, int]:

@@ -12,9 +12,6 @@ from collections.abc import Sequence
 
 from tiercel.contracts.backend import STAMP_BYTES, STAMPS_OFFSET
 
-COUNT_OFFSET = 2
-"""Where the number of stamps stands in stored bytes."""
-
 
 def new_stamp() -> bytes:
     """Return a fresh stamp of `STAMP_BYTES` random bytes."""
@@ -35,6 +32,4 @@ def join_stamps(stamps: Sequence[bytes | None]) -> bytes | None:
 def carries(payload: bytes, stamps: Sequence[bytes | None]) -> bool:
     """Tell whether stored bytes were computed under exactly these stamps."""
     joined = join_stamps(stamps)
-    if joined is None or not payload.startswith(joined, STAMPS_OFFSET):
-        return False
-    return payload[COUNT_OFFSET] == len(stamps)
+    return joined is not None and payload.startswith(joined, STAMPS_OFFSET)

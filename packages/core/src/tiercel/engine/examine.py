@@ -8,11 +8,19 @@ from typing import Any
 
 from msgspec import Struct
 
-from tiercel.contracts.backend import Begin, Begun, Read, Reading, ReadThenBegin
+from tiercel.contracts.backend import (
+    STAMP_BYTES,
+    STAMPS_OFFSET,
+    Begin,
+    Begun,
+    Read,
+    Reading,
+    ReadThenBegin,
+)
 from tiercel.engine.effects import Steps
 from tiercel.engine.places import Place, remember
 from tiercel.engine.state import Call, Outcome, Subject, Watched
-from tiercel.entry import FOREVER, Flag, parse_header
+from tiercel.entry import FOREVER, Flag, end_of_plain_header, parse_header
 from tiercel.errors import BackendUnavailable, Undecodable
 from tiercel.events import Cause, OperationKind, Status, Tier
 from tiercel.stamps import carries
@@ -99,6 +107,28 @@ def look(subject: Subject, call: Call, *, lease: Begin | None = None) -> Steps[S
     return seen
 
 
+def glance(subject: Subject, call: Call, reading: Reading) -> Outcome | None:
+    """Serve an entry whose age does not matter; None if it takes a second look.
+
+    What it leaves out of `examine` is what a hit can do without; it never decides otherwise.
+    """
+    payload, key = reading.payload, call.key
+    if payload is None or not carries(payload, reading.stamps):
+        return None
+    end = end_of_plain_header(key.text, payload)
+    if end != _end_of_stamps(reading):
+        return None
+    bound_to = key.text.encode() + payload[:end] if subject.codec.binds else b""
+    body = payload[end:] if len(payload) < SMALL else memoryview(payload)[end:]
+    try:
+        value = subject.codec.decode(body, bound_to)
+    except Undecodable:
+        return None
+    subject.missing -= subject.missing / 16
+    subject.stats.shared_hits += 1
+    return Outcome(value, Status.HIT, Tier.SHARED)
+
+
 def examine(subject: Subject, call: Call, reading: Reading) -> Seen:
     """Judge what was read: fresh, stale, or why it is a miss."""
     payload = reading.payload
@@ -112,6 +142,8 @@ def examine(subject: Subject, call: Call, reading: Reading) -> Seen:
     text = call.key.text
     try:
         flags, took, hard, soft, end = parse_header(text, payload)
+        if end != _end_of_stamps(reading):
+            return Seen(Cause.DROPPED)
         bound_to = text.encode() + payload[:end] if subject.codec.binds else b""
         body = payload[end:] if len(payload) < SMALL else memoryview(payload)[end:]
         value = subject.codec.decode(body, bound_to)
@@ -133,6 +165,11 @@ def examine(subject: Subject, call: Call, reading: Reading) -> Seen:
         Status.REFRESH if flags & Flag.REFRESHED else Status.MISS,
         bool(flags & Flag.EXCEPTION),
     )
+
+
+def _end_of_stamps(reading: Reading) -> int:
+    """Where the payload must begin if the entry depends on just these stamps."""
+    return STAMPS_OFFSET + STAMP_BYTES * len(reading.stamps)
 
 
 def promote(subject: Subject, place: Place | None, seen: Seen) -> Outcome:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tiercel.contracts.backend import Begun, Read, Reading, ReadMany
 from tiercel.engine.effects import Detach, Gather, Listen, Steps
-from tiercel.engine.examine import MISSES_OFTEN, Seen, examine, look, promote, wants_refresh
+from tiercel.engine.examine import MISSES_OFTEN, Seen, examine, glance, look, promote, wants_refresh
 from tiercel.engine.fill import lead
 from tiercel.engine.flights import Flight
 from tiercel.engine.lease import disowned_unless_answered, join, request
@@ -30,14 +30,15 @@ def fetch(subject: Subject, call: Call, *, described: bool = True) -> Steps[Outc
     if subject.watched or subject.engine.pending or subject.missing > MISSES_OFTEN:
         alone = Flight(lambda: False)
         return (yield from _travel(subject, call, alone, reserve(subject, call)))
+    briefly = not (described or subject.ages)
     try:
-        reading = yield Read(call.key, (), described or subject.ages)
+        reading = yield Read(call.key, (), not briefly)
+        glanced = glance(subject, call, reading) if briefly else None
+        if glanced is not None:
+            return glanced
         seen = examine(subject, call, reading)
-        if seen.cause is None and not subject.policy.refresh_ahead:
-            if seen.grace and not described and not subject.ages:
-                return (yield from fetch(subject, call))  # written when stale values were kept
-            subject.missing -= subject.missing / 16
-            return promote(subject, None, seen)
+        if briefly and seen.grace:
+            return (yield from fetch(subject, call))  # written when stale values were kept
     except BackendError as error:
         seen = _unavailable(subject, error)
     return (yield from _go_on(subject, call, Flight(lambda: False), reserve(subject, call), seen))

@@ -129,7 +129,8 @@ class Source:
         if self.method == "keyed":
             parts = [f"{n.type}({receiver})", f"{n.type}({n.identity})", n.identity, *parts]
         elif len(keyed) == 1:  # A bare int spares the tuple; nothing else equals it in a table.
-            return f"{keyed[0]} if {n.type}({keyed[0]}) is {n.int} else ({', '.join(parts)})"
+            (name,), kind = keyed, n.kind
+            return f"{name} if ({kind} := {n.type}({name})) is {n.int} else ({kind}, {name})"
         return f"({', '.join(parts)})"
 
     def _receiver(self) -> str:

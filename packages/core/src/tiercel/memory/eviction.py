@@ -8,9 +8,10 @@ takes no lock; everything below runs under the lock of the tier.
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from itertools import compress
-from operator import attrgetter
+from operator import not_
 
 from tiercel.memory.entry import NEVER, Entry
 
@@ -21,7 +22,10 @@ IDLE_SWEEP = 2
 BUSY_SWEEP = 8
 """Entries checked per write while dead ones are to be expected, and after some were found."""
 
-MAX_PACE = 16
+SPARE = 32
+"""The part of a full tier that may be empty, because room is made for several writes at once."""
+
+MAX_PACE = 64
 """Writes that share one tidying at most, and entries that one makes room for."""
 
 
@@ -44,6 +48,11 @@ class Fifo:
     def turn(self) -> None:
         """Begin another sweep, after one that has passed all."""
         self.checked, self.unchecked = self.unchecked, self.checked
+
+    def put(self, entries: list[Entry]) -> None:
+        """Put entries behind the others."""
+        self.unchecked.extend(entries)
+        self.size += len(entries)
 
     def take(self, count: int) -> list[Entry]:
         """Take out the oldest entries: at most so many, and one at least if there is any."""
@@ -79,8 +88,9 @@ class Ghosts:
 class S3Fifo:
     """The queues of one tier: which entries it holds, and in which order they leave.
 
-    To file an entry and to look for what is to leave would take longer than all the rest of a
-    write. So it is done for up to 16 writes at once, where that is no more than 1/64 of the tier.
+    To queue an entry and to look for what is to leave would take longer than all the rest of a
+    write. So it is done for up to 64 writes at once, as long as that is 1/32 of the tier at most.
+    A writer calls `tidy` once there is no room, adds to `fresh` and counts down `room`.
 
     Attributes:
         fresh: Entries that are not in a queue yet.
@@ -88,6 +98,8 @@ class S3Fifo:
         dropped: How many entries were dropped one by one and only wait to be reclaimed. Those of
             a dropped partition or function count as held until they are reclaimed.
         bytes: The sizes of all entries but these, added up.
+        due: When the first entry ends, or earlier.
+        due_again: The same for the entries that the sweep under way has passed, and all new ones.
     """
 
     def __init__(self, max_entries: int, max_bytes: int | None) -> None:
@@ -97,25 +109,24 @@ class S3Fifo:
         self.bytes = 0
         self._max_entries = max_entries
         self._max_held = max_entries + max_entries // 4
-        self._max_bytes = max_bytes
-        # Where bytes are bounded, how much room is needed is not known before each write.
-        self._pace = 1 if max_bytes else max(1, min(MAX_PACE, max_entries // 64))
+        self._max_bytes = sys.maxsize if max_bytes is None else max_bytes
+        self._spare_bytes = 0 if max_bytes is None else max_bytes // SPARE
+        self._pace = max(1, min(MAX_PACE, max_entries // SPARE))
         self._small = Fifo()
         self._main = Fifo()
         self._ghosts = Ghosts(max_entries // 2)
         self._sweeping, self._waiting = self._small, self._main
         self._sweep_per_write = IDLE_SWEEP
-        self._due = self._due_again = math.inf
+        self.due = self.due_again = math.inf
 
     @property
     def held(self) -> int:
         """How many entries there are."""
         return len(self.fresh) + self._small.size + self._main.size
 
-    def add_known(self, entry: Entry) -> None:
-        """Add an entry whose key is known to be asked for again; there must be room."""
-        self.room -= 1
-        self._file([entry], self._main)
+    def fits(self, size: int) -> bool:
+        """Whether an entry of so many bytes may be added without tidying up."""
+        return self.room > 0 and self.bytes + size <= self._max_bytes
 
     def tidy(self, now: float, size: int) -> list[Entry]:
         """Make room for the next entries; return those that leave, dead ones in passing.
@@ -127,11 +138,11 @@ class S3Fifo:
         gone: list[Entry] = []
         if self.fresh:
             self._file_fresh()
-        if now >= self._due:
+        if now >= self.due:
             self._sweep(now, gone)
-        if self._surplus(1, size) > 0:
+        if self._free() < 1 or self.bytes + size > self._max_bytes:
             self._evict(size, gone)
-        self.room = min(self._pace, -self._surplus(0, 0))
+        self.room = min(self._free(), self._pace)
         return gone
 
     def drop(self, entry: Entry) -> None:
@@ -140,91 +151,94 @@ class S3Fifo:
             entry.hard = NEVER
             self.dropped += 1
             self.bytes -= entry.size
-            self.expect_dead()
+            self.expect_end()
 
-    def expect_dead(self) -> None:
-        """Have the next writes look for dead entries: a partition or a function was dropped."""
-        self._due = self._due_again = NEVER
+    def expect_end(self, end: float = NEVER) -> None:
+        """Have writes look for dead entries from then on; at once if something was dropped."""
+        self.due = min(self.due, end)
+        self.due_again = min(self.due_again, end)
 
     def _file_fresh(self) -> None:
         """Put fresh entries into the queues: main if their key is a ghost, else small."""
         fresh, ghosts = self.fresh, self._ghosts
         marks = _marks(fresh)
         if ghosts.newer.isdisjoint(marks) and ghosts.older.isdisjoint(marks):
-            self._file(fresh, self._small)
+            self._small.put(fresh)
         else:
-            for entry, mark in zip(fresh, marks, strict=True):
-                known = mark in ghosts.newer or mark in ghosts.older
-                self._file([entry], self._main if known else self._small)
+            known = [mark in ghosts.newer or mark in ghosts.older for mark in marks]
+            self._main.put(list(compress(fresh, known)))
+            self._small.put(list(compress(fresh, map(not_, known))))
         fresh.clear()
-
-    def _file(self, entries: list[Entry], queue: Fifo) -> None:
-        queue.unchecked.extend(entries)
-        queue.size += len(entries)
-        end = min(map(_end, entries))
-        self._due = min(self._due, end)
-        self._due_again = min(self._due_again, end)
 
     def _evict(self, size: int, gone: list[Entry]) -> None:
         """Evict until the next entries fit."""
         small, main = self._small, self._main
         spared = 0
-        while (surplus := self._surplus(self._pace, size)) > 0:
+        while (lacking := self._lacking(size)) > 0:
             # A fifth of what is held, not of what may be held: bytes may be the tighter bound.
             queue = small if small.size * 4 > main.size else main
-            leaving = queue.take(surplus)
+            leaving = queue.take(lacking)
             visited = [entry.visited for entry in leaving]  # Hits may go on setting it.
             if True in visited and spared < MAX_SCAN * self._pace:
                 kept = list(compress(leaving, visited))
-                leaving = [entry for entry, hit in zip(leaving, visited, strict=True) if not hit]
+                leaving = list(compress(leaving, map(not_, visited)))
                 spared += len(kept)
                 self._keep(kept)
             if queue is small:
                 self._ghosts.add(_marks(leaving))
-            if self.dropped or self._max_bytes is not None:
+            if self.dropped or self.bytes:
                 self._uncount(leaving)
             gone += leaving
 
-    def _surplus(self, entries: int, size: int) -> int:
-        """How many have to leave, as far as can be told now, before so much more fits.
-
-        Negative is how many more would fit.
-        """
-        if self._max_bytes is not None and self.bytes + size > self._max_bytes:
-            return 1
+    def _free(self) -> int:
+        """Return how many more entries fit."""
         held = self._small.size + self._main.size
-        return entries + max(held - self.dropped - self._max_entries, held - self._max_held)
+        return min(self._max_entries + self.dropped, self._max_held) - held
+
+    def _lacking(self, size: int) -> int:
+        """Return how many should leave before it is looked again whether the next entries fit."""
+        excess = self.bytes + max(size, self._spare_bytes) - self._max_bytes
+        if excess <= 0:
+            return self._pace - self._free()
+        # Half of what would do if all had the same size: the first may be the largest.
+        return max(1, excess * self.held // (2 * self.bytes))
 
     def _keep(self, entries: list[Entry]) -> None:
         """Give entries that were hit another round, in the main queue."""
         for entry in entries:
             entry.visited = False
-        self._file(entries, self._main)
+            if entry.hard < self.due_again:
+                self.due_again = entry.hard
+        self._main.put(entries)
 
     def _sweep(self, now: float, gone: list[Entry]) -> None:
         budget, self._sweep_per_write = self._sweep_per_write * self._pace, IDLE_SWEEP
-        for _ in range(budget):
-            if now < self._due:
-                break
+        dead: list[Entry] = []
+        while budget and now >= self.due:
+            budget -= 1
             queue = self._sweeping
             if not queue.unchecked:
                 queue.turn()
                 self._turn()
                 continue
             entry = queue.unchecked.popleft()
-            if entry.hard <= now or not entry.part.served:
+            part = entry.part
+            if entry.hard <= now or not part.alive or (part.parent is not None and not part.served):
+                dead.append(entry)
                 queue.size -= 1
-                self._uncount([entry])
-                gone.append(entry)
-                self._sweep_per_write = BUSY_SWEEP
-            else:
-                queue.checked.append(entry)
-                self._due_again = min(self._due_again, entry.hard)
+                continue
+            queue.checked.append(entry)
+            if entry.hard < self.due_again:
+                self.due_again = entry.hard
+        if dead:
+            self._sweep_per_write = BUSY_SWEEP
+            self._uncount(dead)
+            gone += dead
 
     def _turn(self) -> None:
         self._sweeping, self._waiting = self._waiting, self._sweeping
         if self._sweeping is self._small:
-            self._due, self._due_again = self._due_again, math.inf
+            self.due, self.due_again = self.due_again, math.inf
 
     def _uncount(self, entries: list[Entry]) -> None:
         for entry in entries:
@@ -234,9 +248,6 @@ class S3Fifo:
                 self.bytes -= entry.size
 
 
-_end = attrgetter("hard")
-
-
 def _marks(entries: list[Entry]) -> list[int]:
     """What the ghosts of these entries are known by."""
-    return [hash(entry.key) ^ entry.part.generation.salt for entry in entries]
+    return [hash(entry.key) + entry.part.generation.salt for entry in entries]

@@ -7,6 +7,7 @@ Dropping flips `alive` in one cell; who serves an entry looks at its cell and th
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class Statistics:
         self.hits = self.misses = self.stores = self.refusals = self.evictions = 0
 
 
+_serial = count(1)
+
+
 class Generation:
     """What a function holds between two drops of the whole function.
 
@@ -45,7 +49,7 @@ class Generation:
     def __init__(self, statistics: Statistics) -> None:
         self.entries: dict[Hashable, Entry] = {}
         self.rivals: dict[Hashable, list[Entry]] = {}
-        self.salt = id(self)
+        self.salt = next(_serial) * 0x9E3779B97F4A7C15 % 2**61  # Far from one another.
         self.statistics = statistics
 
     def register(self, entry: Entry) -> None:

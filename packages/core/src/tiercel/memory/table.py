@@ -101,23 +101,18 @@ class FunctionTable:
             ValueError: The number of scopes is not what the table was made for.
         """
         root = self.root
-        if text is None and not tags and tags is not None and not self._sized:
-            entry = Entry()
-        else:
-            entry = DetailedEntry()
-            entry.text, entry.size = text, 0
-            entry.tags = tags if tags is None else tuple(tags)
+        plain = text is None and not self._sized and tags is not None and not tags
+        entry = Entry() if plain else _detailed(text, tags)
         # Written out, as a constructor would take longer than all the rest.
         entry.key = key
         entry.part = root
         entry.deadline = NEVER
         entry.hard = RESERVED
         entry.visited = False
-        entry.fill = None
-        if not self.partitions and type(entry) is Entry:
-            # Where it is the first of its key it needs no lock: `setdefault` is atomic.
-            if root.generation.entries.setdefault(key, entry) is entry:
-                return entry
+        first = plain and not self.partitions
+        # Where it is the first of its key it needs no lock: `setdefault` is atomic.
+        if first and root.generation.entries.setdefault(key, entry) is entry:
+            return entry
         if len(scopes) != self.partitions + 1 and (scopes or self.partitions):
             raise ValueError(
                 f"table {self.name!r} has {self.partitions} partitions, but the scopes are"
@@ -163,30 +158,31 @@ class FunctionTable:
             tier.abandon(reservation)
             return None
         tier.busy = True
-        evicted = tier.evictions
+        garbage = None
         try:
             part = reservation.part
-            if (
-                reservation.hard != RESERVED
-                or not part.alive
-                or (part.parent is not None and not part.served)
-                or (self._sized and not tier.fits(reservation))
-            ):
+            alive = part.alive if part.parent is None else part.served
+            if reservation.hard != RESERVED or not alive:
                 tier.refuse(reservation)
                 return None
             reservation.value = value
             reservation.fill = fill
             reservation.hard = deadline if hard is None else hard
             reservation.deadline = deadline
-            garbage = tier.admit(reservation)
-            evicted = tier.evictions - evicted
+            queues = tier.queues
+            if queues.room < 1 or reservation.visited or self._sized:
+                garbage = tier.make_way(reservation)
+            queues.fresh.append(reservation)
+            queues.room -= 1
+            if reservation.hard < queues.due_again:
+                queues.expect_end(reservation.hard)
+            self.statistics.stores += 1
         finally:
             tier.busy = False
             lock.release()
-        del garbage  # Finalizers of values run without the lock.
-        if evicted and tier.on_evict is not None:
-            tier.on_evict(evicted)
-        return reservation if reservation.hard != NEVER else None
+        if garbage is not None:
+            tier.dispose(garbage)
+        return reservation
 
     def abandon(self, reservation: Entry) -> None:
         """Give a reservation back unused. Does nothing if it is used up."""
@@ -208,7 +204,7 @@ class FunctionTable:
         """Drop all entries and everything being computed for this function, in one step."""
         with self.tier.lock:
             self.root.alive = False
-            self.tier.queues.expect_dead()
+            self.tier.queues.expect_end()
             self._renew()
 
     def _detail(
@@ -224,9 +220,19 @@ class FunctionTable:
                 self.tier.tag(entry, tuple(tags or ()))
             if self._sized:
                 entry.size = ENTRY_OVERHEAD + sys.getsizeof(value) if size is None else size
+                if not self.tier.fits(entry):
+                    self.tier.abandon(entry)
 
     def _renew(self) -> None:
         self.root = Partition(self.name, None, Generation(self.statistics))
         self.entries = self.root.generation.entries
         for rebind in self._followers:
             rebind(self.entries)
+
+
+def _detailed(text: str | None, tags: Sequence[str] | None) -> DetailedEntry:
+    entry = DetailedEntry()
+    entry.text = text
+    entry.tags = None if tags is None else tuple(tags)
+    entry.size = 0
+    return entry

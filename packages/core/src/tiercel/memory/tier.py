@@ -18,6 +18,16 @@ from tiercel.memory.partition import Partitions
 from tiercel.memory.table import FunctionTable
 
 
+class Garbage(list[Any]):
+    """What a write let go of, to be freed once it has released the lock.
+
+    Attributes:
+        evicted: How many entries were evicted.
+    """
+
+    evicted = 0
+
+
 class MemoryTier:
     """Values of any number of functions in this process, in tables that share one bound.
 
@@ -26,8 +36,9 @@ class MemoryTier:
 
     Attributes:
         clock: Tells the time of deadlines.
-        max_entries: How many entries are kept, those that died a moment ago included.
-        max_bytes: How many bytes they may count for, or None.
+        max_entries: How many entries are kept at most. A full tier makes room for several at
+            once, so it may hold up to 3 % less, and never more than 63 less.
+        max_bytes: How many bytes they may count for, or None. Room is made in the same way.
         by_text: Whether entries are found by the canonical text of their key, as a tier that
             follows a shared one needs it. Costs one dict item per entry.
         evictions: Entries that left to make room.
@@ -129,7 +140,7 @@ class MemoryTier:
         with self.lock:
             known = self._partitions.drop(name)
             if known:
-                self.queues.expect_dead()
+                self.queues.expect_end()
             table = self._tables.get(name)
             if table is not None:
                 table.drop()
@@ -194,47 +205,48 @@ class MemoryTier:
         """Whether an entry is small enough for the tier."""
         return self.max_bytes is None or entry.size <= self.max_bytes
 
-    def admit(self, entry: Entry) -> list[Any]:
-        """Store an entry that has its value; return what is to be freed without the lock."""
-        queues = self.queues
-        garbage: list[Any] = []
-        if entry.visited:
-            garbage += self._replace(entry)
-        known = bool(garbage)
-        if queues.room < 1:
-            garbage += self._make_room(entry.size)
-        if self.max_bytes is not None:
-            queues.bytes += entry.size
-        if known:
-            queues.add_known(entry)
-        else:
-            queues.room -= 1
-            queues.fresh.append(entry)
-        entry.part.generation.statistics.stores += 1
+    def make_way(self, entry: Entry) -> Garbage:
+        """Replace what is in the place of an entry, and have room for it in the queues."""
+        garbage = Garbage()
+        if entry.visited:  # A rival: the place of its key is taken.
+            replaced = entry.part.generation.claim(entry)
+            if replaced is None:
+                entry.visited = False
+            else:
+                garbage.append(self.discard(replaced))
+        if not self.queues.fits(entry.size):
+            now = self.now()
+            gone = self.queues.tidy(now, entry.size)
+            garbage.evicted = self._let_go(gone, now)
+            garbage += gone
+        self.queues.bytes += entry.size  # Where bytes count, every write comes here.
         if self._abandoned:
             self._settle_abandoned()
         return garbage
 
-    def _replace(self, entry: Entry) -> list[Any]:
-        """Put an entry in the place of its key, which is taken; return the value that it held."""
-        entry.visited = False
-        replaced = entry.part.generation.claim(entry)
-        return [] if replaced is None else [self.discard(replaced)]
+    def dispose(self, garbage: Garbage) -> None:
+        """Free what a write let go of, whose finalizers may do anything: needs no lock."""
+        evicted = garbage.evicted
+        garbage.clear()
+        if evicted and self.on_evict is not None:
+            self.on_evict(evicted)
 
-    def _make_room(self, size: int) -> list[Entry]:
-        now = self.now()
-        gone = self.queues.tidy(now, size)
+    def _let_go(self, gone: list[Entry], now: float) -> int:
+        """Let go of what left the queues; return how many of these could have been served."""
+        evicted = 0
         for entry in gone:
             part = entry.part
             if entry.hard > now and part.alive and (part.parent is None or part.served):
-                self.evictions += 1
-                part.generation.statistics.evictions += 1
+                evicted += 1
+                generation = part.generation
+                generation.statistics.evictions += 1
                 if part.parent is None and type(entry) is Entry:
                     # What was neither dropped nor replaced is where it was put.
-                    part.generation.entries.pop(entry.key, None)
+                    generation.entries.pop(entry.key, None)
                     continue
             self._forget(entry)
-        return gone
+        self.evictions += evicted
+        return evicted
 
     def refuse(self, reservation: Entry) -> None:
         """Settle a reservation whose value came too late."""
