@@ -65,7 +65,7 @@ def filled(partitions: int = 0) -> FunctionTable:
     scopes = ("f", *(f"part{level}" for level in range(partitions)))
     end = time.monotonic() + 3600
     for number in range(1000):
-        for key in (number, (str, str(number)), (int, number, int, number + 1)):
+        for key in (number, (str(number),), (int, number, int, number + 1)):
             filling.commit(filling.reserve(key, scopes=scopes), number, end)
     return filling
 

@@ -304,6 +304,27 @@ def test_finalizer_when_it_uses_the_tier_then_drops_count_and_nothing_breaks() -
     assert len(table) == 1
 
 
+def test_drop_when_it_hits_an_entry_that_is_leaving_then_the_bound_still_holds() -> None:
+    """What a finalizer drops in the middle of an eviction is not counted twice."""
+    tier = MemoryTier(256)
+    table = tier.table("f")
+    dropped: list[bool] = []
+    doomed = iter(range(1, 256))
+
+    class Key:
+        def __hash__(self) -> int:
+            if tier.busy:
+                dropped.append(table.drop_key(next(doomed)))
+            return 1
+
+    store(table, Key())
+    for key in range(1, 2000):
+        store(table, key)
+    assert True in dropped
+    assert len(table) <= 256
+    assert tier.queues.dropped == 0
+
+
 def test_writer_when_it_interrupts_another_then_stores_nothing_but_drops() -> None:
     """While a write is in progress in this thread, a nested one is refused and a drop works."""
     tier = MemoryTier(10)

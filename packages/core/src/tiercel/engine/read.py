@@ -39,6 +39,9 @@ def fetch(subject: Subject, call: Call, *, described: bool = True) -> Steps[Outc
         seen = examine(subject, call, reading)
         if briefly and seen.grace:
             return (yield from fetch(subject, call))  # written when stale values were kept
+        if seen.fresh and not subject.policy.refresh_ahead:
+            subject.missing -= subject.missing / 16
+            return promote(subject, None, seen)
     except BackendError as error:
         seen = _unavailable(subject, error)
     return (yield from _go_on(subject, call, Flight(lambda: False), reserve(subject, call), seen))

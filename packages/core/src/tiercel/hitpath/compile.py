@@ -121,7 +121,7 @@ def _execute(source: str, target: Callable[..., Any], *bindings: Any) -> dict[st
     filename = f"<tiercel hit path {next(_serial)} of {label}>"
     namespace: dict[str, Any] = {"__name__": getattr(target, "__module__", __name__)}
     exec(compile(source, filename, "exec"), namespace)
-    made: dict[str, Any] = namespace["make"](*bindings, is_vetted, type, int, Exception)
+    made: dict[str, Any] = namespace["make"](*bindings, is_vetted, type, int, str, Exception)
     linecache.cache[filename] = len(source), None, source.splitlines(keepends=True), filename
     weakref.finalize(made["call"], linecache.cache.pop, filename, None).atexit = False
     return made

@@ -37,7 +37,7 @@ class Names:
         self._taken = taken
 
     def __getattr__(self, role: str) -> str:
-        name = role if role in ("type", "int", "Exception") else f"_{role}"
+        name = role if role in ("type", "int", "str", "Exception") else f"_{role}"
         while name in self._taken:
             name = f"_{name}"
         return name
@@ -66,7 +66,7 @@ class Source:
             receiver = f"{n.bound}.instance"
             inner += ["", *self._call("bound", [holder, *self.parameters[1:]], receiver)]
         inner += ["", *_SERVICES.format(table=n.table, hits=n.hits, clock=n.clock).splitlines()]
-        given = (n.slow, n.clock, n.on_hit, n.vetted, n.type, n.int, n.Exception)
+        given = (n.slow, n.clock, n.on_hit, n.vetted, n.type, n.int, n.str, n.Exception)
         head = f"def make({', '.join(given)}):"
         lines = [head, f"    {n.table} = {{}}", f"    {n.hits} = 0", "", *_indented(inner)]
         return "\n".join(lines) + "\n"
@@ -128,9 +128,12 @@ class Source:
         parts = [part for name in keyed for part in (f"{n.type}({name})", name)]
         if self.method == "keyed":
             parts = [f"{n.type}({receiver})", f"{n.type}({n.identity})", n.identity, *parts]
-        elif len(keyed) == 1:  # A bare int spares the tuple; nothing else equals it in a table.
+        elif len(keyed) == 1:  # What nothing else in a table equals spares its type.
             (name,), kind = keyed, n.kind
-            return f"{name} if ({kind} := {n.type}({name})) is {n.int} else ({kind}, {name})"
+            return (
+                f"({name},) if ({kind} := {n.type}({name})) is {n.str}"
+                f" else {name} if {kind} is {n.int} else ({kind}, {name})"
+            )
         return f"({', '.join(parts)})"
 
     def _receiver(self) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import sys
 from collections import deque
-from itertools import compress
+from collections.abc import Iterator
+from itertools import chain, compress
 from operator import not_
 
 from tiercel.memory.entry import NEVER, Entry
@@ -44,6 +45,9 @@ class Fifo:
         self.checked: deque[Entry] = deque()
         self.unchecked: deque[Entry] = deque()
         self.size = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        return chain(self.checked, self.unchecked)
 
     def turn(self) -> None:
         """Begin another sweep, after one that has passed all."""
@@ -98,6 +102,7 @@ class S3Fifo:
         dropped: How many entries were dropped one by one and only wait to be reclaimed. Those of
             a dropped partition or function count as held until they are reclaimed.
         bytes: The sizes of all entries but these, added up.
+        drops: How many entries were ever dropped one by one.
         due: When the first entry ends, or earlier.
         due_again: The same for the entries that the sweep under way has passed, and all new ones.
     """
@@ -106,6 +111,7 @@ class S3Fifo:
         self.fresh: list[Entry] = []
         self.room = 0
         self.dropped = 0
+        self.drops = 0
         self.bytes = 0
         self._max_entries = max_entries
         self._max_held = max_entries + max_entries // 4
@@ -150,6 +156,7 @@ class S3Fifo:
         if entry.hard != NEVER:
             entry.hard = NEVER
             self.dropped += 1
+            self.drops += 1
             self.bytes -= entry.size
             self.expect_end()
 
@@ -157,6 +164,12 @@ class S3Fifo:
         """Have writes look for dead entries from then on; at once if something was dropped."""
         self.due = min(self.due, end)
         self.due_again = min(self.due_again, end)
+
+    def recount(self) -> None:
+        """Count again: something was dropped that had already left the queues."""
+        held = [*self.fresh, *self._small, *self._main]
+        self.dropped = sum(entry.hard == NEVER for entry in held)
+        self.bytes = sum(entry.size for entry in held if entry.hard != NEVER)
 
     def _file_fresh(self) -> None:
         """Put fresh entries into the queues: main if their key is a ghost, else small."""

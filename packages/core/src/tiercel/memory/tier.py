@@ -215,10 +215,12 @@ class MemoryTier:
             else:
                 garbage.append(self.discard(replaced))
         if not self.queues.fits(entry.size):
-            now = self.now()
+            drops, now = self.queues.drops, self.now()
             gone = self.queues.tidy(now, entry.size)
             garbage.evicted = self._let_go(gone, now)
             garbage += gone
+            if self.queues.drops != drops:  # By a finalizer that ran in between.
+                self.queues.recount()
         self.queues.bytes += entry.size  # Where bytes count, every write comes here.
         if self._abandoned:
             self._settle_abandoned()
