@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-import tiercel
 
 pytest_plugins = ["pytester"]
 
 PLUGIN = "tiercel.testing.plugin"
-SOURCES = Path(tiercel.__file__).parents[1]
 APPLICATION = """
 import itertools
 import unittest
@@ -106,7 +102,6 @@ def run(pytester: pytest.Pytester, tests: dict[str, str], *arguments: str) -> py
     plugins = ("-p", PLUGIN, "-p", "pytest_asyncio.plugin", "-p", "no:cacheprovider")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        patch.setenv("PYTHONPATH", str(SOURCES))  # that process runs in a folder of its own
         return pytester.runpytest_subprocess(*plugins, *arguments)
 
 
