@@ -88,10 +88,14 @@ def test_importing_the_core_imports_nothing_optional(probe: Probe) -> None:
 def test_every_module_imports_or_says_what_to_install(
     probe: Probe, installed: list[Distribution]
 ) -> None:
-    """A module that needs an extra which is not there names the command that installs it."""
+    """A module that needs an extra which is not there names the command that installs it.
+
+    Not so the kit for authors of plugins: it is imported by tests, which have pytest.
+    """
     for distribution in installed:
         failed = probe(IMPORT_ALL.format(module=distribution.module))
-        assert [error for error in failed.values() if "pip install" not in error] == []
+        others = {m: error for m, error in failed.items() if not m.startswith("tiercel.testing")}
+        assert [error for error in others.values() if "pip install" not in error] == []
 
 
 def test_cached_function_hits(probe: Probe) -> None:
