@@ -2,10 +2,17 @@
 
 General layout, from what you use down to what it stands on:
 
+    cli/           the command line; scaffold, the plugins that it makes
+    inspection/    answers questions about caches, functions, rules and entries
+    bulletins/     what each process tells those who watch all of them
     doors/         spellings of the decorator: cache_result, ...
     configuration  the caches of an application, by name
     caches         Cache: decorates functions, holds values set by hand
+    jobs/          what is served stale and refreshed in the background
     function       what a decorator makes of a function
+    worker         what another process does with a task that was sent there
+    invalidation/  which changes of rows drop which entries
+    dispatch/      tasks, and where they run
     engine/        every decision, once, without input or output; two drivers
     memory/        the tier in this process, and hitpath, the code generated for its hits
     keys/  codec/  arguments to keys, values to bytes
@@ -22,9 +29,26 @@ from tiercel.cached import CachedFunction
 from tiercel.caches import Cache
 from tiercel.configuration import configure, default_cache, get_cache, register_plugin
 from tiercel.contracts.key_field import KeyField
+from tiercel.doors.job import cacheback
+from tiercel.doors.request import request_cached
 from tiercel.doors.result import cache_result
-from tiercel.errors import ConfigurationError, TiercelError, UnkeyableValue
+from tiercel.doors.timed import cached_for
+from tiercel.doors.view import InMemoryCache, cache_response, cached_view
+from tiercel.errors import (
+    AsyncValueBeingBuiltException,
+    AsyncValueError,
+    AsyncValueFailedToBeBuiltException,
+    ConfigurationError,
+    SkipViewCaching,
+    TiercelError,
+    UnkeyableValue,
+    ViewCachingError,
+    ViewCachingWarning,
+)
 from tiercel.events import Cause, Status, Tier
+from tiercel.invalidation import InvalidationRule, SignalType, achanged, changed
+from tiercel.jobs.base import Job
+from tiercel.jobs.functions import FunctionJob
 from tiercel.keys.constructor import DefaultKeyConstructor, InlineKeyConstructor, KeyConstructor
 from tiercel.keys.fields import (
     ArgsKeyField,
@@ -45,7 +69,11 @@ from tiercel.keys.request_fields import (
     RequestValueKeyField,
 )
 from tiercel.outcomes import CACHE_MISSING, Metadata
+from tiercel.scope import request_scope
+from tiercel.spaces import Space
 from tiercel.switch import disabled
+from tiercel.web.headers import set_response_cache_header
+from tiercel.web.judging import CachedResponse
 
 CacheKeyField = KeyField
 alan_cache = default_cache
@@ -53,9 +81,13 @@ alan_cache = default_cache
 __all__ = [
     "CACHE_MISSING",
     "ArgsKeyField",
+    "AsyncValueBeingBuiltException",
+    "AsyncValueError",
+    "AsyncValueFailedToBeBuiltException",
     "Cache",
     "CacheKeyField",
     "CachedFunction",
+    "CachedResponse",
     "CallableKeyField",
     "Cause",
     "ConfigurationError",
@@ -63,9 +95,13 @@ __all__ = [
     "ContextVarKeyField",
     "CookieKeyField",
     "DefaultKeyConstructor",
+    "FunctionJob",
     "HeaderKeyField",
     "HostKeyField",
+    "InMemoryCache",
     "InlineKeyConstructor",
+    "InvalidationRule",
+    "Job",
     "KeyConstructor",
     "KeyField",
     "Metadata",
@@ -74,19 +110,33 @@ __all__ = [
     "QueryParamsKeyField",
     "RequestValueKeyField",
     "SettingKeyField",
+    "SignalType",
+    "SkipViewCaching",
+    "Space",
     "Status",
     "Tier",
     "TiercelError",
     "TimeBucketKeyField",
     "UnkeyableValue",
+    "ViewCachingError",
+    "ViewCachingWarning",
     "ViewKwargsKeyField",
+    "achanged",
     "alan_cache",
+    "cache_response",
     "cache_result",
+    "cacheback",
+    "cached_for",
+    "cached_view",
+    "changed",
     "configure",
     "default_cache",
     "disabled",
     "get_cache",
     "register_plugin",
+    "request_cached",
+    "request_scope",
+    "set_response_cache_header",
 ]
 
 

@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar, Unpack, overload
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Final, ParamSpec, TypeVar, Unpack, overload
 
+from tiercel.bulletins import Publisher
 from tiercel.cached import CachedFunction
+from tiercel.clearing import FunctionMethods
+from tiercel.contracts.backend import DropScopes
 from tiercel.decorate import Decorator
-from tiercel.engine import aio, sync
+from tiercel.engine.builds import Ledger
 from tiercel.engine.drop import drop_scopes
 from tiercel.engine.effects import Steps
+from tiercel.errors import ConfigurationError
 from tiercel.function import living_functions
+from tiercel.invalidation import acarry_out, carry_out, change_of, plan
 from tiercel.options import Caching, Options
-from tiercel.policy import DEFAULT_TTL, Seconds
+from tiercel.spaces import Space, ValueMethods
 from tiercel.tags import tag_scope
 from tiercel.tiers import CacheTiers
 from tiercel.values import Values
+from tiercel.warmup import start_warmups, use_all
+
+TELLING: Final = 10.0
+"""Seconds that the shared tier keeps what tells all processes to empty their memory."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
-V = TypeVar("V")
 
 
-class Cache(CacheTiers):
+class Cache(CacheTiers, ValueMethods, FunctionMethods):
     """A named configuration of tiers. `Cache("redis://localhost/0?memory=10000&max_lag=0.5")`.
 
     Without a URL there is the memory tier only. Options stand in the URL or are passed by name:
     `memory` (entries, 0 for none), `memory_bytes`, `max_lag` (seconds), `timeout` (seconds for
-    one command), `prefix`, `codec`, `guarantee`, `dispatcher`, and the backend's own; by name
-    only: `compress`, `signing_key`, `encryption_keys`.
+    one command), `replay_window` (seconds), `prefix`, `codec`, `guarantee`, `dispatcher`, `events`,
+    and the backend's own; by name only: `compress`, `signing_key`, `encryption_keys`.
 
     Values set by hand are kept in both tiers like those of functions. Every method has a twin
     with `a` in front, to be awaited. A ttl is seconds or a timedelta; None: no expiry.
+
+    Attributes:
+        publisher: Tells those who watch the cache what this process does with it.
     """
 
     def __init__(self, url: str | None = None, **options: Any) -> None:
@@ -48,6 +59,10 @@ class Cache(CacheTiers):
         """
         super().__init__(url, **options)
         self._values = Values(self)
+        self._spaces: dict[str, Space] = {}
+        self._ledger: Values | None = None
+        self.publisher = Publisher(self, always=self._location.events)
+        self._companions.append(self.publisher)
 
     @property
     def decorator(self) -> Decorator:
@@ -73,115 +88,51 @@ class Cache(CacheTiers):
         Args:
             function: The function, where the decorator stands without parentheses.
             **options: `key` (or `key_constructor`), `ttl`, `jitter`, `stale`, `stale_on_error`,
-                `refresh_ahead`, `negative_ttl`, `cache_exceptions`, `wait`, `lease`, `cache_if`,
-                `cache_unless`, `unless`, `dispatcher`, `dispatcher_config`, `codec`, `compress`,
-                `copy`, `tags`, `tiers`, `version`, `name`. `tiercel.policy.Policy` says what each
-                of them means.
+                `refresh_ahead`, `negative_ttl`, `cache_exceptions`, `wait`, `soft_timeout`,
+                `hard_timeout`, `lease`, `cache_if`,
+                `cache_unless`, `unless`, `atomic_writes`, `async_compute`,
+                `async_compute_job_timeout`, `dispatcher`, `dispatcher_config`, `codec`,
+                `compress`, `copy`, `tags`, `invalidates_on`, `index`, `tiers`, `version`, `name`.
+                `tiercel.policy.Policy` says what each of them means.
 
         Raises:
             ConfigurationError: An option is unknown, wrong, or does not fit the function.
         """
         return self.decorator.decorate(function, options)
 
-    # Values set by hand
+    def space(self, name: str, codec: str | None = None) -> Space:
+        """Return the values set by hand under a name of their own; always the same for one name.
 
-    def get(self, key: Any, default: Any = None) -> Any:
-        """Return the value of a key, or `default`."""
-        return self._run(self._values.get(key, default))
-
-    async def aget(self, key: Any, default: Any = None) -> Any:
-        """The twin of `get`."""
-        return await self._arun(self._values.get(key, default))
-
-    def set(self, key: Any, value: Any, ttl: Seconds | None = DEFAULT_TTL) -> bool:
-        """Set the value of a key; False if the shared tier did not take it."""
-        return self._run(self._values.set(key, value, ttl))
-
-    async def aset(self, key: Any, value: Any, ttl: Seconds | None = DEFAULT_TTL) -> bool:
-        """The twin of `set`."""
-        return await self._arun(self._values.set(key, value, ttl))
-
-    def add(self, key: Any, value: Any, ttl: Seconds | None = DEFAULT_TTL) -> bool:
-        """Set the value of a key that has none; tell whether it was set."""
-        return self._run(self._values.add(key, value, ttl))
-
-    async def aadd(self, key: Any, value: Any, ttl: Seconds | None = DEFAULT_TTL) -> bool:
-        """The twin of `add`."""
-        return await self._arun(self._values.add(key, value, ttl))
-
-    def has(self, key: Any) -> bool:
-        """Tell whether a key has a value."""
-        return self._run(self._values.has(key))
-
-    async def ahas(self, key: Any) -> bool:
-        """The twin of `has`."""
-        return await self._arun(self._values.has(key))
-
-    def delete(self, key: Any) -> bool:
-        """Remove the value of a key; tell whether there was one, as far as is known."""
-        return self._run(self._values.delete(key))
-
-    async def adelete(self, key: Any) -> bool:
-        """The twin of `delete`."""
-        return await self._arun(self._values.delete(key))
-
-    def touch(self, key: Any, ttl: Seconds | None = DEFAULT_TTL) -> bool:
-        """Give a value a new life from now on; False if there is none."""
-        return self._run(self._values.touch(key, ttl))
-
-    async def atouch(self, key: Any, ttl: Seconds | None = DEFAULT_TTL) -> bool:
-        """The twin of `touch`."""
-        return await self._arun(self._values.touch(key, ttl))
-
-    def incr(self, key: Any, delta: int = 1) -> int:
-        """Add to an integer and return the sum; its life does not change.
+        Args:
+            name: Keeps their keys apart from those of the cache and of other spaces.
+            codec: Instead of the codec of the cache.
 
         Raises:
-            KeyError: The key has no value.
+            ConfigurationError: The space exists already, with another codec.
         """
-        return self._run(self._values.incr(key, delta))
+        space = self._spaces.get(name)
+        if space is None:
+            space = self._spaces.setdefault(name, Space(self, name, codec))
+        if space.codec != codec:
+            raise ConfigurationError(
+                f"space {name!r} of cache {self.name!r} has the codec {space.codec!r}, so it "
+                f"cannot have {codec!r}, too: choose another name"
+            )
+        return space
 
-    async def aincr(self, key: Any, delta: int = 1) -> int:
-        """The twin of `incr`."""
-        return await self._arun(self._values.incr(key, delta))
+    def in_use(self) -> None:
+        """Start what `warmup_on_startup` asks for, in the background, unless that was done.
 
-    def get_or_set(
-        self, key: Any, default: Any | Callable[[], Any], ttl: Seconds | None = DEFAULT_TTL
-    ) -> Any:
-        """Return the value of a key; without one, set `default` or what calling it returns."""
-        return self._run(self._values.get_or_set(key, default, ttl))
+        The first use of the cache does this, as does `tiercel.configure`; call it to be earlier.
+        """
+        start_warmups(self)
+        self.publisher.attend()
 
-    async def aget_or_set(
-        self, key: Any, default: Any | Callable[[], Any], ttl: Seconds | None = DEFAULT_TTL
-    ) -> Any:
-        """The twin of `get_or_set`; `default` may be a coroutine function."""
-        return await self._arun(self._values.get_or_set(key, default, ttl))
-
-    def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
-        """Return the values of those keys that have one, in one round trip."""
-        return self._run(self._values.get_many(tuple(keys)))
-
-    async def aget_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
-        """The twin of `get_many`."""
-        return await self._arun(self._values.get_many(tuple(keys)))
-
-    def set_many(self, values: Mapping[Any, Any], ttl: Seconds | None = DEFAULT_TTL) -> list[Any]:
-        """Set several values; return the keys that the shared tier did not take."""
-        return self._run(self._values.set_many(values, ttl))
-
-    async def aset_many(
-        self, values: Mapping[Any, Any], ttl: Seconds | None = DEFAULT_TTL
-    ) -> list[Any]:
-        """The twin of `set_many`."""
-        return await self._arun(self._values.set_many(values, ttl))
-
-    def delete_many(self, keys: Iterable[Any]) -> None:
-        """Remove the values of several keys."""
-        self._run(self._values.delete_many(tuple(keys)))
-
-    async def adelete_many(self, keys: Iterable[Any]) -> None:
-        """The twin of `delete_many`."""
-        await self._arun(self._values.delete_many(tuple(keys)))
+    def ledger(self) -> Ledger | None:
+        """Return where processes tell each other what they build; None if nothing is shared."""
+        if self._ledger is None and self.shared is not None:
+            self._ledger = Values(self, "builds", tiers="shared")
+        return self._ledger
 
     def clear(self) -> None:
         """Drop all values set by hand and all entries of the functions known to this process."""
@@ -190,6 +141,16 @@ class Cache(CacheTiers):
     async def aclear(self) -> None:
         """The twin of `clear`."""
         await self._arun(self._clear())
+
+    def clear_all_cache(self) -> None:
+        """Drop what `clear` drops, and entries of functions that only others have used so far."""
+        use_all(self)
+        self.clear()
+
+    async def aclear_all_cache(self) -> None:
+        """The twin of `clear_all_cache`."""
+        use_all(self)
+        await self.aclear()
 
     def drop_tags(self, *tags: str) -> None:
         """Drop every entry that carries one of these tags, at the cost of one write.
@@ -203,10 +164,54 @@ class Cache(CacheTiers):
         """The twin of `drop_tags`."""
         await self._arun(self._drop_tags(tags))
 
+    def changed(
+        self,
+        source: Any,
+        *,
+        old: Any = None,
+        new: Any = None,
+        kind: str | None = None,
+        fields: Iterable[str] | None = None,
+    ) -> None:
+        """Report a change to the rules of this cache's functions; see `tiercel.changed`."""
+        carry_out(plan(change_of(source, old, new, kind, fields), self.engine))
+
+    async def achanged(
+        self,
+        source: Any,
+        *,
+        old: Any = None,
+        new: Any = None,
+        kind: str | None = None,
+        fields: Iterable[str] | None = None,
+    ) -> None:
+        """The twin of `changed`."""
+        await acarry_out(plan(change_of(source, old, new, kind, fields), self.engine))
+
     def clear_local(self) -> None:
         """Empty the memory tier of this process; the shared tier keeps what it has."""
         if self.engine.memory is not None:
             self.engine.memory.clear()
+
+    def clear_memory(self) -> None:
+        """Empty the memory tiers of all processes; the shared tier keeps what it has.
+
+        Costs one write. Where the shared tier has no push channel, the memory of other processes
+        stays: it asks the shared tier before it serves anything older than `max_lag`.
+
+        Raises:
+            BackendError: The shared tier does not answer, so nobody else was told.
+        """
+        self._run(self._clear_memory())
+
+    async def aclear_memory(self) -> None:
+        """The twin of `clear_memory`."""
+        await self._arun(self._clear_memory())
+
+    def _clear_memory(self) -> Steps[None]:
+        self.clear_local()
+        if self.shared is not None:
+            yield DropScopes((self._clearing,), TELLING)
 
     def _clear(self) -> Steps[None]:
         yield from self._values.clear()
@@ -217,9 +222,3 @@ class Cache(CacheTiers):
 
     def _drop_tags(self, tags: Sequence[str]) -> Steps[None]:
         yield from self._values.drop(*(tag_scope(self.prefix, tag) for tag in tags))
-
-    def _run(self, steps: Steps[V]) -> V:
-        return sync.run(self.engine, steps)
-
-    async def _arun(self, steps: Steps[V]) -> V:
-        return await aio.run(self.engine, steps)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, cast
 
+from tiercel.apart import set_apart
 from tiercel.caches import Cache
 from tiercel.decorate import Decorator
 from tiercel.errors import ConfigurationError
@@ -38,6 +39,8 @@ def configure(**caches: str | Mapping[str, Any] | Cache) -> None:
     made = {name: _make(name, given) for name, given in caches.items()}
     use_caches(made)
     default_registry().configured(made)
+    for cache in made.values():
+        cache.in_use()
 
 
 def use_caches(caches: Mapping[str, Cache]) -> dict[str, Cache]:
@@ -45,10 +48,25 @@ def use_caches(caches: Mapping[str, Cache]) -> dict[str, Cache]:
     global _caches
     with _lock:
         former, _caches = _caches, dict(caches)
+    _unbind_all()
+    return former
+
+
+def bind_anew(*, apart: bool) -> None:
+    """Have every function that follows the configuration bind anew, at its next call.
+
+    Args:
+        apart: Whether several applications of this process have caches of their own. Then each
+            call asks which application is running.
+    """
+    set_apart(apart)
+    _unbind_all()
+
+
+def _unbind_all() -> None:
     for function in living_functions():
         if function.follows_configuration:
             function.unbind()
-    return former
 
 
 def get_cache(name: str | None = None) -> Cache:
@@ -60,12 +78,14 @@ def get_cache(name: str | None = None) -> Cache:
     Raises:
         ConfigurationError: No cache has this name.
     """
-    chosen = name or _current_name()
+    chosen = name or DEFAULT
     cache = _caches.get(chosen)
+    if cache is None or not cache.stands_in:
+        cache = _of_application().get(chosen, cache)
     if cache is not None:
         return cache
     if chosen != DEFAULT:
-        known = ", ".join(sorted({DEFAULT, *_caches}))
+        known = ", ".join(sorted({DEFAULT, *caches()}))
         raise ConfigurationError(
             f"no cache is called {chosen!r}; there are: {known}. "
             f"Add it with tiercel.configure({chosen}=...)"
@@ -90,8 +110,9 @@ def register_plugin(plugin: object) -> None:
 
 
 def caches() -> Mapping[str, Cache]:
-    """Return the configured caches by name."""
-    return dict(_caches)
+    """Return the caches that the running application can use, by name."""
+    replaced = {name: cache for name, cache in _caches.items() if cache.stands_in}
+    return {**_caches, **_of_application(), **replaced}
 
 
 def decorator_for(cache: str | Cache | None) -> Decorator:
@@ -133,12 +154,12 @@ def _make(name: str, given: str | Mapping[str, Any] | Cache) -> Cache:
     raise ConfigurationError(f"cache {name!r}: give a URL, a dict of options or a Cache")
 
 
-def _current_name() -> str:
+def _of_application() -> Mapping[str, Cache]:
     for integration in default_registry().integrations.values():
-        name = integration.current_cache_name()
-        if name is not None:
-            return name
-    return DEFAULT
+        own = integration.caches()
+        if own is not None:
+            return own
+    return {}
 
 
 def _default_url() -> str | None:

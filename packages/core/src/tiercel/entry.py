@@ -27,6 +27,9 @@ FOREVER = 315_360_000.0
 
 _FIXED = Layout("<BBBxIQQI20x")
 _BRIEF = Layout("<BBBx4x8s8sI20x")
+_HARD = Layout("<8xQ")
+_FLAGS_AND_HARD = Layout("<xB6xQ")
+_LONGEST = 0xFFFFFFFF / 1e6
 assert _FIXED.size == STAMPS_OFFSET
 
 
@@ -40,7 +43,6 @@ class Flag:
 def pack_header(
     text: str,
     stamps: bytes,
-    *,
     hard: float,
     soft: float,
     computation: float = 0.0,
@@ -51,7 +53,7 @@ def pack_header(
         FORMAT_VERSION,
         flags,
         len(stamps) // STAMP_BYTES,
-        min(int(computation * 1e6), 0xFFFFFFFF),
+        int(computation * 1e6) if computation < _LONGEST else 0xFFFFFFFF,
         int(hard * 1e3),
         int(soft * 1e3),
         crc32(text.encode()),
@@ -59,21 +61,21 @@ def pack_header(
     return fixed + stamps
 
 
-def end_of_plain_header(text: str, stored: bytes) -> int:
+def end_of_plain_header(text: str, stored: bytes, stamps: bytes) -> int:
     """Return the length of a header that says nothing but that the entry is what it seems.
 
-    That is: a value, with the same soft and hard life, so that it is fresh as long as it is there.
-    Returns 0 for any other.
+    That is: a value under just these stamps, with the same soft and hard life, so that it is fresh
+    as long as it is there. Returns 0 for any other.
     """
     try:
         version, flags, count, hard, soft, checksum = _BRIEF.unpack_from(stored)
     except LayoutError:
         return 0
-    if flags & Flag.EXCEPTION or version != FORMAT_VERSION or hard != soft:
-        return 0
-    if checksum != crc32(text.encode()):
-        return 0
     end: int = STAMPS_OFFSET + STAMP_BYTES * count
+    if version != FORMAT_VERSION or flags & Flag.EXCEPTION or hard != soft:
+        return 0
+    if stored[STAMPS_OFFSET:end] != stamps or checksum != crc32(text.encode()):
+        return 0
     return end
 
 
@@ -94,3 +96,20 @@ def parse_header(text: str, stored: bytes) -> tuple[int, float, float, float, in
     if version != FORMAT_VERSION or checksum != crc32(text.encode()):
         raise Undecodable("entry of another format version or of another key")
     return flags, micros / 1e6, hard / 1e3, soft / 1e3, STAMPS_OFFSET + STAMP_BYTES * count
+
+
+def flags_and_life(stored: bytes) -> tuple[int, float]:
+    """Return flags and hard life in seconds of an entry whose header is known to be sound."""
+    flags, hard = _FLAGS_AND_HARD.unpack_from(stored)
+    return flags, hard / 1e3
+
+
+def age_of(stored: bytes, remaining: float) -> float:
+    """Return the age in seconds of an entry whose header is known to be sound.
+
+    Args:
+        stored: Its bytes.
+        remaining: Seconds until it expires.
+    """
+    hard: float = _HARD.unpack_from(stored)[0] / 1e3
+    return hard - remaining if hard > remaining else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -31,11 +32,31 @@ class Cause(StrEnum):
 
     ABSENT = "absent"
     EXPIRED = "expired"
+    EVICTED = "evicted"
     DROPPED = "dropped"
+    VERSION = "version"
     UNDECODABLE = "undecodable"
     UNAVAILABLE = "unavailable"
     REFUSED = "refused"
     REQUESTED = "requested"
+
+
+class Provenance(Struct, frozen=True, gc=False):
+    """Who dropped something.
+
+    Attributes:
+        rule: Name of the rule that did; empty: it was asked for by hand.
+        source: Label of what the rule listens to, such as a model.
+        time: When, in seconds since the Unix epoch, by the clock of whoever did.
+        trace_id: The trace that it was part of, 16 bytes; empty without one.
+        span_id: The span of that trace, 8 bytes; empty without one.
+    """
+
+    rule: str = ""
+    source: str = ""
+    time: float = 0.0
+    trace_id: bytes = b""
+    span_id: bytes = b""
 
 
 class OperationKind(StrEnum):
@@ -58,9 +79,13 @@ class Operation(Struct):
         cache: Name of the cache.
         function: Qualified name of the function; empty for manual use of a cache.
         key: Text of the key; observers must not export it unless asked to.
+        template: The same with the names of its fields instead of their values; may be exported.
         status: How the call was served; known at the end.
         tier: Where the value came from; known at the end.
-        cause: Why there was no valid entry; known at the end of a read.
+        cause: Why there was no valid entry; known at the end of a read, and when a computation
+            begins.
+        dropped_by: Who dropped the entry that was not valid any more, where known; like `cause`. Of
+            a drop, who makes it.
         size: Bytes of the stored value, where known.
         age: Seconds since the entry was filled, where known.
         stamps: Stamps with their provenance as they were read, where known.
@@ -72,12 +97,14 @@ class Operation(Struct):
     cache: str
     function: str = ""
     key: str = ""
+    template: str = ""
     status: Status | None = None
     tier: Tier | None = None
     cause: Cause | None = None
+    dropped_by: Provenance | None = None
     size: int | None = None
     age: float | None = None
-    stamps: tuple[bytes | None, ...] = ()
+    stamps: Sequence[bytes | None] = ()
     error: BaseException | None = None
     attributes: dict[str, Any] | None = None
 

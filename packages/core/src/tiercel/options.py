@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, Protocol, TypedDict, TypeVar, overload
 
 from tiercel.cached import CachedFunction
 from tiercel.contracts.codec import Codec
+from tiercel.invalidation import InvalidationRule
 from tiercel.policy import AtomicWrites, Tiers
 
 P = ParamSpec("P")
@@ -27,14 +28,20 @@ class Options(TypedDict, total=False):
     negative_ttl: float | timedelta | None
     cache_exceptions: type[Exception] | Iterable[type[Exception]]
     wait: float | timedelta
+    soft_timeout: float | timedelta | None
+    hard_timeout: float | timedelta | None
     lease: float | timedelta
     atomic_writes: AtomicWrites
+    async_compute: bool
+    async_compute_job_timeout: float | timedelta
     cache_if: Callable[..., Any] | None
     cache_unless: Callable[..., Any] | None
     unless: Callable[..., Any] | None
     copy: bool
     tiers: Tiers
     tags: Sequence[str] | Callable[..., Sequence[str]] | None
+    invalidates_on: Sequence[InvalidationRule] | InvalidationRule | None
+    index: bool | int
     dispatcher: str | None
     dispatcher_config: Mapping[str, Any]
     codec: str | Codec | None

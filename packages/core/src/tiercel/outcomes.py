@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Final, TypedDict
@@ -52,6 +53,39 @@ class Metadata(TypedDict):
     cause: Cause | None
 
 
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """How the calls of one function were served in this process.
+
+    Attributes:
+        memory_hits: Served from memory.
+        shared_hits: Served from the shared tier.
+        stale: Served after their ttl, from either.
+        coalesced: Got the result of a computation that another caller had begun.
+        computations: How often the function ran.
+        errors: How often it raised.
+        refused: Results that were not stored, since something was dropped meanwhile.
+        entries: Entries in memory now.
+        seconds: Time spent in computations that returned.
+    """
+
+    memory_hits: int = 0
+    shared_hits: int = 0
+    stale: int = 0
+    coalesced: int = 0
+    computations: int = 0
+    errors: int = 0
+    refused: int = 0
+    entries: int = 0
+    seconds: float = 0.0
+
+    @property
+    def ratio(self) -> float:
+        """Share of the calls that were served without running the function; 0 without calls."""
+        served = self.memory_hits + self.shared_hits + self.stale + self.coalesced
+        return served / (served + self.computations) if served else 0.0
+
+
 def value_of(outcome: Outcome) -> Any:
     """Return the value of an outcome.
 
@@ -77,7 +111,7 @@ def describe(
         grace: Seconds that the entry is kept after its ttl.
     """
     now = datetime.fromtimestamp(clock.time(), UTC)
-    stored = outcome.left > 0
+    stored = outcome.stored or outcome.tier is not Tier.FUNCTION
     ends = stored and math.isfinite(outcome.left)
     fresh = outcome.left - grace
     return {

@@ -21,6 +21,7 @@ with this in its `pyproject.toml`:
 Names that are listed here keep to the SPI version; everything else in Tiercel may change.
 """
 
+from tiercel.configuration import bind_anew
 from tiercel.contracts.backend import (
     STAMP_BYTES,
     STAMPS_OFFSET,
@@ -40,11 +41,8 @@ from tiercel.contracts.backend import (
     Held,
     Key,
     Mailbox,
-    Message,
     MintTags,
     Poll,
-    Polled,
-    Position,
     Read,
     Reading,
     ReadMany,
@@ -53,22 +51,50 @@ from tiercel.contracts.backend import (
     Renew,
     Reply,
     Scope,
+    Settle,
 )
+from tiercel.contracts.change import Change, ChangeKind, Source
+from tiercel.contracts.claim import ClaimState, Spent
 from tiercel.contracts.codec import Codec, CodecSpec
-from tiercel.contracts.dispatcher import Dispatcher, DispatcherSpec, Task, TaskKind
-from tiercel.contracts.integration import Encoder, Integration, IntegrationSpec
-from tiercel.contracts.key_field import ABSENT, KeyField, KeyFieldSpec, Part, StandsFor, Target
+from tiercel.contracts.dispatcher import Dispatcher, DispatcherSpec, Message, Task, TaskKind
+from tiercel.contracts.index import Index, ListEntries, Listing, Probe
+from tiercel.contracts.integration import Encoder, Finding, Integration, IntegrationSpec
+from tiercel.contracts.key_field import (
+    ABSENT,
+    KeyField,
+    KeyFieldOptions,
+    KeyFieldSpec,
+    Part,
+    StandsFor,
+    Target,
+)
 from tiercel.contracts.key_value import KeyValueStore
 from tiercel.contracts.observer import Observer, ObserverSpec
+from tiercel.contracts.position import Announcement, Polled, Position
+from tiercel.contracts.reversal import Replay, Revertible
+from tiercel.contracts.sizes import PROVENANCE_BYTES, TOMBSTONE, TOMBSTONE_LIFE
 from tiercel.contracts.version import SPI_VERSION
+from tiercel.contracts.web import (
+    Frozen,
+    Headers,
+    StoredResponse,
+    WebFramework,
+    WebRequest,
+    environ_key,
+)
+from tiercel.dispatch import COMMON_OPTIONS, QueueDispatcher, Retries, around_tasks
+from tiercel.dispatch.options import check_number, check_text
+from tiercel.dispatch.schedule import settle_schedules
 from tiercel.errors import (
     BackendError,
     BackendRefused,
     BackendUnavailable,
+    BadMessage,
     ConfigurationError,
     TiercelError,
     Undecodable,
     UnkeyableValue,
+    UnknownFunction,
 )
 from tiercel.events import (
     Cause,
@@ -77,26 +103,62 @@ from tiercel.events import (
     MemoryHit,
     Operation,
     OperationKind,
+    Provenance,
     Status,
     Tier,
 )
+from tiercel.invalidation import Work, acarry_out, carry_out, has_rules, plan, rules, value_at
+from tiercel.keys.layout import set_key_defaults
+from tiercel.keys.request_fields import RequestKeyField, RequestKeyFieldOptions
+from tiercel.measures import (
+    CacheFigures,
+    FunctionFigures,
+    cache_figures,
+    function_figures,
+    observe_anew,
+)
+from tiercel.oversight import (
+    CacheState,
+    FunctionState,
+    cache_names,
+    cache_state,
+    cached_function,
+    cached_functions,
+    check_dispatcher,
+    function_states,
+    isolated_caches,
+    plugin_states,
+)
 from tiercel.plugins.hookspecs import hookimpl
+from tiercel.scope import RequestScope, current_scope, request_scope
+from tiercel.worker import aperform_message, perform_message
 
 __all__ = [
     "ABSENT",
+    "COMMON_OPTIONS",
+    "PROVENANCE_BYTES",
     "SPI_VERSION",
     "STAMPS_OFFSET",
     "STAMP_BYTES",
+    "TOMBSTONE",
+    "TOMBSTONE_LIFE",
+    "Announcement",
     "Backend",
     "BackendError",
     "BackendLocation",
     "BackendRefused",
     "BackendSpec",
     "BackendUnavailable",
+    "BadMessage",
     "Begin",
     "Begun",
+    "CacheFigures",
+    "CacheState",
     "Capability",
     "Cause",
+    "Change",
+    "ChangeKind",
+    "ClaimState",
     "Clear",
     "Codec",
     "CodecSpec",
@@ -110,15 +172,24 @@ __all__ = [
     "Event",
     "EventKind",
     "Fill",
+    "Finding",
     "Found",
+    "Frozen",
+    "FunctionFigures",
+    "FunctionState",
     "Granted",
+    "Headers",
     "Held",
+    "Index",
     "Integration",
     "IntegrationSpec",
     "Key",
     "KeyField",
+    "KeyFieldOptions",
     "KeyFieldSpec",
     "KeyValueStore",
+    "ListEntries",
+    "Listing",
     "Mailbox",
     "MemoryHit",
     "Message",
@@ -131,16 +202,29 @@ __all__ = [
     "Poll",
     "Polled",
     "Position",
+    "Probe",
+    "Provenance",
+    "QueueDispatcher",
     "Read",
     "ReadMany",
     "ReadThenBegin",
     "Reading",
     "Release",
     "Renew",
+    "Replay",
     "Reply",
+    "RequestKeyField",
+    "RequestKeyFieldOptions",
+    "RequestScope",
+    "Retries",
+    "Revertible",
     "Scope",
+    "Settle",
+    "Source",
+    "Spent",
     "StandsFor",
     "Status",
+    "StoredResponse",
     "Target",
     "Task",
     "TaskKind",
@@ -148,5 +232,37 @@ __all__ = [
     "TiercelError",
     "Undecodable",
     "UnkeyableValue",
+    "UnknownFunction",
+    "WebFramework",
+    "WebRequest",
+    "Work",
+    "acarry_out",
+    "aperform_message",
+    "around_tasks",
+    "bind_anew",
+    "cache_figures",
+    "cache_names",
+    "cache_state",
+    "cached_function",
+    "cached_functions",
+    "carry_out",
+    "check_dispatcher",
+    "check_number",
+    "check_text",
+    "current_scope",
+    "environ_key",
+    "function_figures",
+    "function_states",
+    "has_rules",
     "hookimpl",
+    "isolated_caches",
+    "observe_anew",
+    "perform_message",
+    "plan",
+    "plugin_states",
+    "request_scope",
+    "rules",
+    "set_key_defaults",
+    "settle_schedules",
+    "value_at",
 ]

@@ -36,7 +36,7 @@ def tags_of_calls(owner: str, tags: Any, signature: inspect.Signature) -> TagsOf
     if tags is None:
         return None
     if callable(tags):
-        return accepting(owner, tags, signature, first=0)
+        return _called(owner, accepting(owner, tags, signature, first=0))
     if isinstance(tags, str) or not isinstance(tags, Iterable):
         raise ConfigurationError(f"{owner}: tags={tags!r} must be a sequence of texts")
     templates = [_parsed(owner, template, signature) for template in tags]
@@ -68,10 +68,25 @@ def tag_scope(prefix: str, tag: Any) -> Scope:
     return Scope(f"{prefix}!tag:{text}")
 
 
+def _called(owner: str, tags: Callable[..., Any]) -> TagsOf:
+    def returned(*args: Any, **kwargs: Any) -> Sequence[str]:
+        given = tags(*args, **kwargs)
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise TypeError(f"{owner}: tags returned {given!r} where a sequence of texts is needed")
+        return list(given)
+
+    return returned
+
+
 def _parsed(owner: str, template: Any, signature: inspect.Signature) -> tuple[str, list[str]]:
     if not isinstance(template, str) or not template:
         raise ConfigurationError(f"{owner}: a tag must be a text, not {template!r}")
-    names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{owner}: tag {template!r} has a brace that names no argument: write it twice"
+        ) from error
     for name in names:
         if name not in signature.parameters:
             known = ", ".join(signature.parameters) or "none"

@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
 from tiercel.clock import SYSTEM_CLOCK, Clock
 from tiercel.codec import BUILTIN_CODECS, build_codec
-from tiercel.contracts.backend import Backend, BackendLocation, Capability
+from tiercel.contracts.backend import Backend, BackendLocation, Capability, Scope
 from tiercel.contracts.codec import Codec
 from tiercel.contracts.dispatcher import Dispatcher
-from tiercel.dispatch import make_dispatcher
+from tiercel.dispatch import (
+    configured_dispatcher,
+    configured_options,
+    crosses_processes,
+    make_dispatcher,
+    out_of_reach,
+)
+from tiercel.engine.builds import Ledger
 from tiercel.engine.channel import ChannelThread
+from tiercel.engine.ending import settle_at_end
 from tiercel.engine.keeper import Keeper
 from tiercel.engine.keyvalue import adapt
+from tiercel.engine.reversal import watch_reversals
 from tiercel.engine.state import Engine
 from tiercel.engine.sync import run
 from tiercel.errors import ConfigurationError
 from tiercel.events import EventKind
 from tiercel.keys.constructor import KeyOptions
 from tiercel.keys.encoding import Encoders
-from tiercel.keys.layout import make_layout
+from tiercel.keys.layout import call_to_all, make_layout
+from tiercel.living import living
 from tiercel.location import Location, parse_location
 from tiercel.memory import MemoryTier
 from tiercel.plugins import Observers, default_registry
 
 GUARANTEES = ("G0", "G1", "G2", "G3")
 """Best effort; stamps; fenced fills; fenced and push-coherent. Each includes those before it."""
+
+
+class Companion(Protocol):
+    """What runs beside a cache."""
+
+    def close(self) -> None:
+        """End the thread."""
+        ...
+
+    def forget(self) -> None:
+        """Forget the thread, which belongs to the parent process."""
+        ...
 
 
 class CacheTiers:
@@ -39,7 +62,11 @@ class CacheTiers:
         prefix: First part of every key in the shared tier.
         shared: The shared tier, or None.
         guarantee: The level that the shared tier can carry: one of `GUARANTEES`.
+        stands_in: Whether it takes the place of another cache while a test runs. Work that would
+            cross processes is then done inline.
     """
+
+    stands_in = False
 
     def __init__(
         self,
@@ -54,6 +81,7 @@ class CacheTiers:
         registry = default_registry()
         self.name = name
         self.prefix = location.prefix
+        self._clearing = Scope(call_to_all(location.prefix, "memory"))
         self.clock = clock
         self._location = location
         self.shared = _shared_tier(location, backend, clock)
@@ -68,6 +96,7 @@ class CacheTiers:
             }
         )
         self._dispatchers: dict[tuple[str, str], Dispatcher] = {}
+        self._companions: list[Companion] = []
         self._check_choices()
         _living.add(self)
 
@@ -79,6 +108,7 @@ class CacheTiers:
             self.codec(None, None)
         if location.dispatcher is not None:
             default_registry().dispatcher(location.dispatcher)
+            self.check_dispatcher(f"cache {self.name!r}", location.dispatcher)
 
     def _check_guarantee(self, wanted: str | None) -> None:
         if wanted is None:
@@ -111,11 +141,14 @@ class CacheTiers:
         )
         if shared is not None:
             engine.keeper = Keeper(self.clock, lambda steps: run(engine, steps), engine.pending)
+            watch_reversals(engine, location.replay_window)
+            settle_at_end(engine)
         if engine.channel is not None:
+            engine.channel.listeners = (self._hear,)
             engine.follower = ChannelThread(
                 engine.channel, lambda steps: run(engine, steps), engine.event
             )
-        if memory is not None and observers:
+        if memory is not None and observers.exist:
             memory.on_evict = lambda count: engine.event(EventKind.EVICTION, count=count)
         return engine
 
@@ -137,24 +170,68 @@ class CacheTiers:
         )
 
     def dispatcher(
-        self, name: str | None, config: Mapping[str, Any] | None, asynchronous: bool
+        self, name: str | None, config: Mapping[str, Any] | None, otherwise: str
     ) -> Dispatcher:
-        """Return the dispatcher for a function's background work, made at its first use.
+        """Return the dispatcher for background work, made at its first use.
+
+        Args:
+            name: Who wants it has chosen this one; None: the cache's, or the framework's, which
+                must not cross processes where this cache has no shared tier.
+            config: Its options, over those that the framework is configured with.
+            otherwise: The one to take where nobody has chosen one.
 
         Raises:
             PluginError: Nobody provides the name.
-            ConfigurationError: An option is unknown.
+            ConfigurationError: An option is unknown or wrong, or its tasks could not reach the
+                entries of this cache.
         """
-        chosen = name or self._location.dispatcher or ("asyncio" if asynchronous else "threadpool")
-        identity = (chosen, repr(sorted((config or {}).items())))
+        chosen = name or self._location.dispatcher or self._configured_dispatcher() or otherwise
+        if self.stands_in and crosses_processes(chosen):
+            chosen, config = "inline", None
+        options = {**configured_options(chosen), **(config or {})}
+        identity = (chosen, repr(sorted(options.items())) if options else "")
         dispatcher = self._dispatchers.get(identity)
         if dispatcher is None:
-            made = make_dispatcher(chosen, config)
+            made = make_dispatcher(chosen, options)
+            if made.crosses_processes and self.shared is None:
+                raise out_of_reach(f"cache {self.name!r}", chosen, self.name)
             dispatcher = self._dispatchers.setdefault(identity, made)
         return dispatcher
 
+    def _hear(self, announced: str) -> None:
+        """Empty memory if somebody, in whichever process, has asked all processes to."""
+        if announced == self._clearing.name and self.engine.memory is not None:
+            self.engine.memory.clear()
+
+    def in_use(self) -> None:
+        """Take note that a function has begun to use this cache."""
+
+    def ledger(self) -> Ledger | None:
+        """Return where processes tell each other what they build; None if nothing is shared."""
+        return None
+
+    def check_dispatcher(self, owner: str, name: str | None) -> None:
+        """Refuse a dispatcher whose tasks could not reach the entries of this cache.
+
+        Args:
+            owner: Who has chosen it, for the error.
+            name: The dispatcher; None: nobody has chosen one.
+
+        Raises:
+            ConfigurationError: It performs tasks elsewhere, and nothing is shared with there.
+        """
+        if name and self.shared is None and not self.stands_in and crosses_processes(name):
+            raise out_of_reach(owner, name, self.name)
+
+    def _configured_dispatcher(self) -> str | None:
+        name = configured_dispatcher()
+        reaches = name is None or self.shared is not None or not crosses_processes(name)
+        return name if reaches else None
+
     def close(self) -> None:
         """End background threads and close connections; a later use opens them again."""
+        for companion in self._companions:
+            companion.close()
         if self.engine.follower is not None:
             self.engine.follower.close()
         if self.engine.keeper is not None:
@@ -164,9 +241,24 @@ class CacheTiers:
         if self.shared is not None:
             self.shared.close()
 
+    async def aclose(self, timeout: float = 5.0) -> None:
+        """Finish background work, then do what `close` does, without blocking the event loop.
+
+        Args:
+            timeout: Seconds that the work of each dispatcher may take.
+        """
+        dispatchers, self._dispatchers = self._dispatchers, {}
+        for dispatcher in dispatchers.values():
+            await dispatcher.aclose(timeout)
+        if self.shared is not None:
+            await self.shared.aclose()
+        await asyncio.to_thread(self.close)
+
     def renew_after_fork(self) -> None:
         """Forget what belongs to the parent process: threads, leases, and trust in memory."""
         self.engine.renew_after_fork()
+        for companion in self._companions:
+            companion.forget()
 
     def __repr__(self) -> str:
         tiers = [f"memory={self._location.memory}"] if self.engine.memory is not None else []
@@ -179,8 +271,13 @@ class CacheTiers:
 _living: WeakSet[CacheTiers] = WeakSet()
 
 
+def living_caches() -> list[CacheTiers]:
+    """Return the caches of this process."""
+    return living(_living)
+
+
 def _renew_after_fork() -> None:
-    for cache in list(_living):
+    for cache in living_caches():
         cache.renew_after_fork()
 
 
@@ -201,7 +298,7 @@ def _shared_tier(location: Location, backend: object | None, clock: Clock) -> Ba
         raise ConfigurationError(
             f"backend {location.scheme!r} has no option {unknown[0]!r}; it has: "
             f"{', '.join(sorted(spec.options)) or 'none'}, and all have: memory, memory_bytes, "
-            "max_lag, timeout, prefix, codec, guarantee"
+            "max_lag, timeout, replay_window, prefix, codec, guarantee"
         )
     made = spec.factory(
         BackendLocation(location.url, location.prefix, location.timeout, location.options)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from tiercel.cached import CachedFunction
 from tiercel.contracts.backend import Scope
@@ -13,13 +13,17 @@ from tiercel.dispatch.task import running_loop
 from tiercel.engine.drop import drop_key, drop_scopes
 from tiercel.engine.effects import Gather, Steps
 from tiercel.engine.manual import add, put, update
-from tiercel.engine.read import fetch, peek, peek_many
+from tiercel.engine.peek import peek, peek_many
+from tiercel.engine.read import fetch
 from tiercel.engine.state import Call
-from tiercel.function import Home, Settings
 from tiercel.keys.constructor import KeyConstructor
 from tiercel.keys.fields import ArgsKeyField
 from tiercel.outcomes import value_of
-from tiercel.policy import Seconds, duration, make_policy
+from tiercel.policy import Seconds, Tiers, duration, make_policy
+from tiercel.settings import Home, Settings
+
+MISSED: Final = object()
+"""What `Values.recall` returns where memory alone cannot tell."""
 
 
 class ValueKey(KeyConstructor):
@@ -36,15 +40,38 @@ def _make(key: Any, default: Any, life: float | None) -> Any:
     return value
 
 
-class Values:
-    """What is set by hand, kept like the results of a function of the key."""
+class _Remembering(CachedFunction[Any, Any, Any]):
+    """A cached function whose calls are served from memory or not at all."""
 
-    def __init__(self, home: Home) -> None:
-        policy = make_policy("values", ttl=lambda result, life: life)
-        settings = Settings(ValueKey, policy, name="values")
-        self._function: CachedFunction[Any, Any, Any] = CachedFunction(
-            _make, settings, lambda: home
-        )
+    def _serve(self, /, *args: Any, **kwargs: Any) -> Any:
+        return MISSED
+
+
+class Values:
+    """What is set by hand, kept like the results of a function of the key.
+
+    Args:
+        home: The cache.
+        name: Stands in their keys; those of functions have a colon, so this has none.
+        codec: Instead of the codec of the cache.
+        tiers: Which tiers hold them.
+
+    Attributes:
+        recall: Called with the key and two more, which do not matter; returns the value if a hit
+            in memory needs no second look, else `MISSED`.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        name: str = "values",
+        codec: str | None = None,
+        tiers: Tiers = "both",
+    ) -> None:
+        policy = make_policy(name, ttl=lambda result, life: life, tiers=tiers)
+        settings = Settings(ValueKey, policy, name=name, codec=codec)
+        self._function = _Remembering(_make, settings, lambda: home)
+        self.recall: Callable[[Any, None, None], Any] = self._function.hit_path.function
 
     def get(self, key: Any, default: Any) -> Steps[Any]:
         """The value, or `default`."""

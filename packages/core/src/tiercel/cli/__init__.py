@@ -1,30 +1,34 @@
-"""The commands of `python -m tiercel`."""
+"""The command line: `tiercel`, `manage.py tiercel` and `flask tiercel` run the same `group`.
+
+It needs `tiercel[cli]`. Nothing else in Tiercel imports click or rich. Frameworks mount `group`,
+or call `run`; with `command` and what follows it here they add commands of their own.
+"""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+from importlib.util import find_spec
 
-from tiercel.cli.plugins import show_plugins
+if find_spec("click") is None or find_spec("rich") is None:
+    raise ImportError("the command line needs click and rich: pip install 'tiercel[cli]'")
 
+from tiercel.cli import bulk, console, entries, functions, health, new_plugin, watch
+from tiercel.cli.common import as_json, command
+from tiercel.cli.group import group
+from tiercel.cli.output import echo, option, show_line, show_rows
+from tiercel.cli.running import CommandFailed, main, run
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
+COMMANDS = (bulk, console, entries, functions, health, new_plugin, watch)
+"""The modules whose commands belong to the group; to import them is to add them."""
 
-    Args:
-        arguments: What follows the program's name; by default those of this process.
-
-    Returns:
-        The exit code: 0 if all is well, 1 if the command found something wrong.
-
-    Raises:
-        SystemExit: The arguments make no command (code 2), or help was asked for.
-    """
-    parser = argparse.ArgumentParser(prog="tiercel", description="Look after Tiercel's caches.")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    plugins = commands.add_parser(
-        "plugins", help="list every plugin with its state; exit with 1 if one is broken"
-    )
-    plugins.add_argument("--json", action="store_true", help="print a JSON list")
-    options = parser.parse_args(arguments)
-    return show_plugins(as_json=options.json)
+__all__ = [
+    "CommandFailed",
+    "as_json",
+    "command",
+    "echo",
+    "group",
+    "main",
+    "option",
+    "run",
+    "show_line",
+    "show_rows",
+]

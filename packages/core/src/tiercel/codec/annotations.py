@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal, NewType, TypeVar, get_args, get_origin, get_type_hints
+
+from tiercel.codec.origin import module_of
 
 _FIELD_MARKS = (
     "__dataclass_fields__",
@@ -14,6 +16,14 @@ _FIELD_MARKS = (
     "_fields",  # of a named tuple
     "__total__",  # of a typed dict
 )
+
+
+def return_annotation(function: Callable[..., Any]) -> Any:
+    """Return what a function is annotated to return; None without, or if a name is unknown."""
+    try:
+        return get_type_hints(function).get("return")
+    except (NameError, TypeError, AttributeError):
+        return None
 
 
 def classes_in(annotation: Any) -> list[type]:
@@ -76,7 +86,7 @@ def describe(hint: Any) -> str:
     if isinstance(hint, str):
         return hint
     if isinstance(hint, type):
-        return f"{hint.__module__}.{hint.__qualname__}"
+        return f"{module_of(hint)}.{hint.__qualname__}"
     origin, args = get_origin(hint), get_args(hint)
     if origin is Literal:
         return f"Literal[{', '.join(f'{type(arg).__name__} {arg!s}' for arg in args)}]"

@@ -68,6 +68,8 @@ def _by_name(name: str, signing_keys: Sequence[bytes | str]) -> Codec:
 def _compressed(inner: Codec, options: str | Mapping[str, Any]) -> Codec:
     if isinstance(options, str):
         options = {"algorithm": options}
+    if not isinstance(options, Mapping):
+        raise ConfigurationError(f"compress={options!r} must be a name, such as 'zlib', or a dict")
     unknown = options.keys() - {"algorithm", "threshold", "max_size"}
     if unknown:
         raise ConfigurationError(

@@ -10,8 +10,8 @@ MAX_DEPTH = 100
 """Containers within containers that codec "safe" takes; what it writes, it must read anywhere."""
 
 SCALARS: frozenset[type] = frozenset({NoneType, bool, int, float, str, bytes})
-_CONTAINERS: frozenset[type] = frozenset({list, dict})
-_PLAIN = SCALARS | _CONTAINERS
+_is_scalar = SCALARS.issuperset
+_is_plain = (SCALARS | {list, dict}).issuperset
 
 
 def is_plain(value: Any) -> bool:
@@ -24,12 +24,14 @@ def is_plain(value: Any) -> bool:
     Args:
         value: Must not contain itself: levels would grow without end.
     """
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        types = set(map(type, level))
-        if not types <= _PLAIN:
-            return False
-        if types.isdisjoint(_CONTAINERS):
+    kind = type(value)
+    if kind is not dict and kind is not list:
+        return kind in SCALARS
+    level = gc.get_referents(value)
+    for _ in range(1, MAX_DEPTH):
+        if _is_scalar(map(type, level)):
             return True
+        if not _is_plain(map(type, level)):
+            return False
         level = gc.get_referents(*level)
     return False

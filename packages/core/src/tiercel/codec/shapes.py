@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from tiercel.codec.annotations import describe, field_hints, is_pydantic
+from tiercel.codec.origin import module_of
 
 _FINGERPRINT_BYTES = 8
 
@@ -40,7 +41,7 @@ class Shape(ABC):
         hints = field_hints(cls)
         text = "\n".join(
             [
-                f"{type(self).__name__} {cls.__module__}:{cls.__qualname__}",
+                f"{type(self).__name__} {module_of(cls)}:{cls.__qualname__}",
                 *(f"{name}: {describe(hints.get(name))}" for name in self.names),
             ]
         )
@@ -191,6 +192,19 @@ class EnumShape(Shape):
         raise ValueError("not the name of a member")
 
 
+class TextShape(Shape):
+    """Addresses of `ipaddress` and URLs of pydantic: what they are written as says it all."""
+
+    __slots__ = ()
+
+    def take(self, value: Any) -> Sequence[Any]:
+        return [str(value)]
+
+    def make(self, parts: list[Any]) -> Any:
+        (text,) = parts
+        return self.cls(text)
+
+
 def shape_of(cls: type) -> Shape | None:
     """Return the shape of a class, or None where a class has none that is exact."""
     if issubclass(cls, Enum):
@@ -206,7 +220,13 @@ def shape_of(cls: type) -> Shape | None:
         return _attributes_shape(cls, [field.name for field in cls.__attrs_attrs__])
     if is_dataclass(cls):
         return _attributes_shape(cls, [field.name for field in fields(cls)])
-    return None
+    return TextShape(cls, ()) if _is_text(cls) else None
+
+
+def _is_text(cls: type) -> bool:
+    if cls.__module__ == "pydantic.networks":
+        return hasattr(cls, "unicode_string")
+    return cls.__module__ == "ipaddress" and not cls.__name__.startswith("_")
 
 
 def _attributes_shape(cls: type, names: Sequence[str]) -> Shape | None:

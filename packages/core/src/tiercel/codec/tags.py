@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from fractions import Fraction
+from importlib import import_module
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 T = TypeVar("T")
+
+_OF_PYDANTIC = "pydantic_core._pydantic_core"
 
 OBJECT = 0
 TUPLE, SET, FROZENSET, ROWS, PAIRS = 1, 2, 3, 4, 5
@@ -77,6 +80,17 @@ load_datetime = _from_text(datetime.fromisoformat)
 load_time = _from_text(time.fromisoformat)
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedZone:
+    """Stands for the time zone of times that pydantic has read from texts."""
+
+    seconds: int
+
+
+def _load_parsed_zone(seconds: int) -> Any:
+    return import_module("pydantic_core").TzInfo(seconds)
+
+
 def is_iso(moment: datetime | time) -> bool:
     """Tell whether ISO text is all there is to a time: no zone but UTC, no fold."""
     return (moment.tzinfo is None or moment.tzinfo is UTC) and not moment.fold
@@ -84,7 +98,10 @@ def is_iso(moment: datetime | time) -> bool:
 
 def take_zoned(moment: datetime | time) -> Sequence[Any]:
     """Return the parts of a time that has more to it."""
-    return (moment.replace(tzinfo=None, fold=0), moment.fold, moment.tzinfo)
+    zone: Any = moment.tzinfo
+    if type(zone).__module__ == _OF_PYDANTIC:
+        zone = ParsedZone(int(zone.utcoffset(None).total_seconds()))
+    return (moment.replace(tzinfo=None, fold=0), moment.fold, zone)
 
 
 def make_zoned(moment: datetime | time, fold: int, zone: tzinfo | None) -> datetime | time:
@@ -140,4 +157,5 @@ COMPOSITES = (
     Composite(34, Fraction, lambda value: (value.numerator, value.denominator), Fraction),
     Composite(35, range, lambda value: (value.start, value.stop, value.step), range),
     *(_path(cls, 36) for cls in _PATHS.values()),
+    Composite(37, ParsedZone, lambda value: (value.seconds,), _load_parsed_zone),
 )

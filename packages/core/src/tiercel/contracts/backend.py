@@ -1,7 +1,6 @@
 """The contract between the engine and whatever stores a shared tier.
 
 Two ways to write a backend:
-
 - `KeyValueStore` asks for `get`, `set` and `delete` only. Tiercel builds stamps on top of it.
 - `Backend` executes the commands of the consistency protocol itself, atomically, which buys
   fenced fills, one computation among many processes and, with `PUSH`, coherent memory tiers.
@@ -17,19 +16,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msgspec import Struct
 
+from tiercel.contracts.claim import Spent
 from tiercel.contracts.key_value import KeyValueStore
+from tiercel.contracts.position import Polled, Position
+from tiercel.contracts.sizes import STAMP_BYTES as STAMP_BYTES
+from tiercel.contracts.sizes import STAMPS_OFFSET as STAMPS_OFFSET
+
+if TYPE_CHECKING:
+    from tiercel.contracts.index import Index
 
 Reply = TypeVar("Reply")
-
-STAMP_BYTES = 16
-"""Bytes of a stamp that headers keep and compare; what follows them is provenance."""
-
-STAMPS_OFFSET = 48
-"""Where the stamps of an entry stand in its stored bytes: one after the other, no separator."""
 
 
 class Capability(StrEnum):
@@ -41,6 +41,7 @@ class Capability(StrEnum):
     INDEX = "index"
     TOUCH = "touch"
     NATIVE_TTL = "native_ttl"
+    CLAIM = "claim"
 
 
 class Key(Struct, frozen=True, gc=False):
@@ -140,7 +141,7 @@ class Found(Struct, frozen=True, gc=False):
     """The entry exists by now, its stamps are current, and it outlives `Begin.floor`."""
 
 
-Begun = Granted | Held | Found
+Begun = Granted | Held | Found | Spent
 
 
 class Begin(Command[Begun], frozen=True, gc=False):
@@ -148,7 +149,11 @@ class Begin(Command[Begun], frozen=True, gc=False):
 
     In one atomic step: mint the missing stamps; if the stored entry carries the current stamps
     and lives longer than `floor` seconds, reply `Found`; if a lease of the same stamps exists,
-    register `waiter` and reply `Held`; else write a new lease and reply `Granted`.
+    register `waiter` and reply `Held`; else write a new lease, with the waiters of one that it
+    replaces, and reply `Granted`.
+
+    With `claim` (needs `Capability.CLAIM`), a lease is granted only together with a claim of the
+    same stamps, which outlives it: if another's is there, and not `force`, reply `Spent`.
 
     Attributes:
         key: The entry to fill.
@@ -157,8 +162,10 @@ class Begin(Command[Begun], frozen=True, gc=False):
         floor: An entry counts as found only if it lives longer than this; infinity: never.
         force: Take the lease from whoever holds it, and never reply `Found`.
         waiter: The mailbox to wake when the key is filled, dropped or released; None: nobody.
-        token: Random bytes for the token of the lease, by which the caller can release it without
-            having got an answer. A backend may ignore them and draw a token of its own.
+        token: Random bytes that release it even without an answer; a backend may draw its own.
+        index: The function's index: its fence is minted as stamps are, and the lease stands for
+            it too. If the function's own stamp is minted here, the index begins empty.
+        claim: Seconds that the claim lives; 0: no claim is wanted.
     """
 
     key: Key
@@ -168,6 +175,8 @@ class Begin(Command[Begun], frozen=True, gc=False):
     force: bool = False
     waiter: str | None = None
     token: bytes | None = None
+    index: Index | None = None
+    claim: float = 0.0
 
 
 class ReadThenBegin(Command[tuple[Reading, Begun]], frozen=True, gc=False):
@@ -184,6 +193,9 @@ class Fill(Command[bool], frozen=True, gc=False):
 
     Attributes:
         announce: Also tell the memory tiers of other processes that the key has changed.
+        index: Where to put `note` under the key. If its fence is not the one that the lease stands
+            for, the lease ends, nothing is stored and the reply is False.
+        note: Any bytes.
     """
 
     key: Key
@@ -192,30 +204,61 @@ class Fill(Command[bool], frozen=True, gc=False):
     life: float
     tags: tuple[str, ...] = ()
     announce: bool = False
+    index: Index | None = None
+    note: bytes = b""
 
 
 class Renew(Command[bool], frozen=True, gc=False):
-    """Prolong a lease to `lease` seconds from now, if it is still held by `token`."""
+    """Prolong a lease to `lease` seconds from now, if it is still held by `token`.
+
+    Attributes:
+        claim: Seconds from now to which the claim of the same token is prolonged; 0: it has none.
+    """
 
     key: Key
     token: bytes
     lease: float
+    claim: float = 0.0
 
 
-class Release(Command[None], frozen=True, gc=False):
-    """Give a lease back without a fill, if it is still held by `token`; wake the waiters."""
+class Settle(Command[None], frozen=True, gc=False):
+    """Note the end of a computation, before its value is stored, if the claim is of `token`.
 
-    key: Key
-    token: bytes
-
-
-class DropKey(Command[bool], frozen=True, gc=False):
-    """Remove one entry and its lease, wake its waiters and tell all memory tiers (rule 7).
-
-    Replies whether there was an entry.
+    Attributes:
+        life: Seconds that the claim lives from now.
+        failure: The type of the error that was raised; None if there is a value.
     """
 
     key: Key
+    token: bytes
+    life: float
+    failure: str | None = None
+
+
+class Release(Command[None], frozen=True, gc=False):
+    """Give a lease back without a fill, if it is still held by `token`; wake the waiters.
+
+    Attributes:
+        claim: Whether the claim of the same token goes, too, as nothing was computed under it.
+    """
+
+    key: Key
+    token: bytes
+    claim: bool = False
+
+
+class DropKey(Command[bool], frozen=True, gc=False):
+    """Remove an entry, its lease and claim, wake its waiters and tell all memory tiers (rule 7).
+
+    Replies whether there was an entry.
+
+    Attributes:
+        tombstone: Says who dropped an entry that was there, in its place, for `TOMBSTONE_LIFE`
+            seconds. Counts as no entry; a further drop leaves it. A backend may ignore it.
+    """
+
+    key: Key
+    tombstone: bytes = b""
 
 
 class DropScopes(Command[None], frozen=True, gc=False):
@@ -225,12 +268,14 @@ class DropScopes(Command[None], frozen=True, gc=False):
         scopes: What to drop. Acknowledged only after every one of them. With none, an empty
             message goes to every push channel, which opens those that do not exist.
         life: Seconds that the new stamps live.
-        provenance: Bytes kept behind each new stamp: who dropped it. At most 64.
+        provenance: Bytes kept behind each new stamp: who dropped it. At most `PROVENANCE_BYTES`.
+        indexes: Those of functions among `scopes`; they begin anew, empty.
     """
 
     scopes: tuple[Scope, ...]
     life: float
     provenance: bytes = b""
+    indexes: tuple[Index, ...] = ()
 
 
 class MintTags(Command[list[bytes]], frozen=True, gc=False):
@@ -239,35 +284,6 @@ class MintTags(Command[list[bytes]], frozen=True, gc=False):
     tags: tuple[str, ...]
     spread: str
     stamp_life: float
-
-
-class Position(Struct, frozen=True, gc=False):
-    """A place in a push channel: `epoch` of the channel, dense `number`, `nonce` of the message."""
-
-    epoch: int
-    number: int
-    nonce: str
-
-
-class Message(Struct, frozen=True, gc=False):
-    """One announcement in a push channel.
-
-    Attributes:
-        position: Where it stands.
-        previous: The nonce of the message before it; empty for the first of an epoch.
-        names: What was dropped: scope names and key texts.
-    """
-
-    position: Position
-    previous: str
-    names: tuple[str, ...]
-
-
-class Polled(Struct, frozen=True, gc=False):
-    """The state of one push channel: what came after the position, and its last position."""
-
-    messages: Sequence[Message]
-    last: Position | None
 
 
 class Poll(Command[Mapping[str, Polled]], frozen=True, gc=False):
@@ -284,7 +300,7 @@ class Poll(Command[Mapping[str, Polled]], frozen=True, gc=False):
 
 
 class Clear(Command[None], frozen=True, gc=False):
-    """Forget everything below `prefix`, stamps and leases included; takes time like a scan."""
+    """Forget everything below `prefix`: stamps, leases and announcements, too. Takes a scan."""
 
     prefix: str
 

@@ -64,12 +64,15 @@ class Target:
         signature: Its signature, `self` included.
         attribute: The name of the field in its key constructor.
         owner: The name of that key constructor.
+        request: Returns the framework's request that is being answered, where the function is a
+            view; else None.
     """
 
     function: str
     signature: inspect.Signature
     attribute: str
     owner: str
+    request: Callable[[], Any] | None = None
 
     def parameter(self, *kinds: inspect._ParameterKind) -> str | None:
         """The name of the first parameter of one of these kinds, or None."""
@@ -153,7 +156,8 @@ class KeyFieldSpec:
         encoders: Types that may be part of keys from now on. A type, or its name as
             `module:qualname`, which imports nothing, to a function that turns an instance, or one
             of a subclass, into a value that is known already. The name of the instance's own
-            type goes into the text as well.
+            type goes into the text as well. One that cannot be part of a key is refused with
+            `UnkeyableValue(reason, fix)`: why, and what to do.
     """
 
     name: str

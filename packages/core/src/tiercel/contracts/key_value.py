@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,10 +12,21 @@ class KeyValueStore(ABC):
     """The smallest thing that can be a shared tier: bytes under text keys.
 
     Promise: what one process stored and was told so, every process reads. An entry may vanish at
-    any time. `asynchronous` stores implement the methods as coroutines.
+    any time. `asynchronous` stores implement the methods as coroutines. A store may have both
+    kinds: then the coroutines are called `aget_many`, `aset`, `adelete` and, with `add`, `aadd`.
+    Errors name it by its `repr`.
+
+    Attributes:
+        asynchronous: Whether its methods are coroutines.
+        hides_failures: Whether a write that failed may look like one that was done. Drops are then
+            read back.
     """
 
     asynchronous: bool = False
+    hides_failures: bool = False
+
+    def __repr__(self) -> str:
+        return type(self).__name__
 
     @abstractmethod
     def get_many(self, keys: Sequence[str]) -> Any:
@@ -27,6 +39,10 @@ class KeyValueStore(ABC):
     @abstractmethod
     def delete(self, key: str) -> Any:
         """Remove a key, whether or not it is there. Raise if that failed."""
+
+    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Run a function that calls plain methods, for async code; by default in any thread."""
+        return await asyncio.to_thread(function, *args)
 
     add: Callable[[str, bytes, float], Any] | None = None
     """`add(key, value, ttl) -> bool`: store only if absent, atomically; None if it cannot."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,18 @@ class Observer:
     Methods that are not overridden cost nothing: they are left out when plugins are frozen.
     Exceptions are logged once per observer and never reach the caller of a cached function.
     """
+
+    def listens(self) -> bool:
+        """Return whether there is anybody to tell now.
+
+        Asked when a cache is made, at the first call of each of its functions, and by
+        `observe_anew`. As long as no observer listens, caches do without all that is for them.
+        """
+        return True
+
+    def wants_memory_hits(self) -> bool:
+        """Return whether `on_memory_hit` is to be called; asked when `listens` is."""
+        return True
 
     def on_memory_hit(self, hit: MemoryHit) -> None:
         """A value was served from the memory tier. Must be fast: it runs on every hit."""
@@ -32,6 +45,27 @@ class Observer:
 
     def on_event(self, event: Event) -> None:
         """Something without a duration has happened."""
+
+    def carry(self) -> Mapping[str, str]:
+        """Return what `attach` needs where a task is performed that is being dispatched here.
+
+        Called in the operation DISPATCH. Names should begin with the observer's own, or be those
+        of a standard such as `traceparent`: what all observers return travels in one mapping.
+
+        Called in the operation DROP, too: a `traceparent` (W3C Trace Context) is kept with what
+        is dropped, so that a miss can tell which trace caused it.
+        """
+        return {}
+
+    def attach(self, carried: Mapping[str, str]) -> AbstractContextManager[object]:
+        """Return what a task is performed in, on whichever thread or in whichever process.
+
+        The operation TASK is inside.
+
+        Args:
+            carried: What the observers of the process returned that dispatched the task.
+        """
+        return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,71 +1,72 @@
-"""Dispatchers that need nothing but this process, and how a dispatcher is made by name."""
+"""Tasks, and where they run: in this process, or behind a queue in another one.
+
+task       a task of this process, and how one is performed
+work       tasks that fill entries: refresh, warm, build
+values     arguments as JSON that gives them back exactly, and arguments, those of a call
+document   the text in which a task travels
+inline  threadpool  aio   dispatchers that need nothing but this process
+queue      the base of those that send tasks to workers; window, which ones; retries
+handing    gives tasks to dispatchers so that no invalidation is lost
+choice     which dispatcher somebody gets
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from difflib import get_close_matches
-from typing import Any
-
-from tiercel.contracts.dispatcher import Dispatcher, DispatcherSpec
-from tiercel.contracts.version import SPI_VERSION
 from tiercel.dispatch.aio import AsyncioDispatcher
+from tiercel.dispatch.builtin import BUILTIN_DISPATCHERS
+from tiercel.dispatch.choice import (
+    checked_spec,
+    configured_dispatcher,
+    configured_options,
+    crosses_processes,
+    dispatcher_spec,
+    make_dispatcher,
+    out_of_reach,
+)
+from tiercel.dispatch.handing import ahand_over, hand_over
 from tiercel.dispatch.inline import InlineDispatcher
-from tiercel.dispatch.task import FunctionTask
+from tiercel.dispatch.queue import COMMON_OPTIONS, QueueDispatcher
+from tiercel.dispatch.retries import Retries
+from tiercel.dispatch.task import FunctionTask, current_task
 from tiercel.dispatch.threadpool import QueueFull, ThreadPoolDispatcher, WhenFull
-from tiercel.errors import ConfigurationError
-from tiercel.plugins import Registry, default_registry
+from tiercel.dispatch.work import (
+    matching_task,
+    received_task,
+    refresh_task,
+    renewal_task,
+    revalidation_task,
+    warm_task,
+    with_builds,
+)
+from tiercel.engine.dispatching import around_tasks
 
 __all__ = [
     "BUILTIN_DISPATCHERS",
+    "COMMON_OPTIONS",
     "AsyncioDispatcher",
     "FunctionTask",
     "InlineDispatcher",
+    "QueueDispatcher",
     "QueueFull",
+    "Retries",
     "ThreadPoolDispatcher",
     "WhenFull",
+    "ahand_over",
+    "around_tasks",
+    "checked_spec",
+    "configured_dispatcher",
+    "configured_options",
+    "crosses_processes",
+    "current_task",
     "dispatcher_spec",
+    "hand_over",
     "make_dispatcher",
+    "matching_task",
+    "out_of_reach",
+    "received_task",
+    "refresh_task",
+    "renewal_task",
+    "revalidation_task",
+    "warm_task",
+    "with_builds",
 ]
-
-BUILTIN_DISPATCHERS = (
-    DispatcherSpec("inline", lambda options: InlineDispatcher(), SPI_VERSION),
-    DispatcherSpec(
-        "threadpool",
-        lambda options: ThreadPoolDispatcher(**options),
-        SPI_VERSION,
-        frozenset({"max_queue", "max_workers", "shutdown_timeout", "when_full"}),
-    ),
-    DispatcherSpec("asyncio", lambda options: AsyncioDispatcher(), SPI_VERSION),
-)
-
-
-def dispatcher_spec(
-    name: str, options: Mapping[str, Any] | None = None, registry: Registry | None = None
-) -> DispatcherSpec:
-    """Return the spec of the dispatcher called `name`, once it is sure that it has these options.
-
-    Args:
-        name: The name of a built-in dispatcher or of a plugin.
-        options: The dispatcher's own options; `dispatcher_config=` of a cached function.
-        registry: Where to look; by default the registry of the process.
-
-    Raises:
-        ConfigurationError: The dispatcher has no such option.
-        PluginError: There is no such dispatcher, or it cannot be loaded.
-    """
-    spec = (registry or default_registry()).dispatcher(name)
-    for unknown in sorted((options or {}).keys() - spec.options):
-        known = ", ".join(sorted(spec.options)) or "none"
-        close = get_close_matches(unknown, spec.options, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ConfigurationError(
-            f"dispatcher {name!r} has no option {unknown!r}; its options: {known}{hint}"
-        )
-    return spec
-
-
-def make_dispatcher(
-    name: str, options: Mapping[str, Any] | None = None, registry: Registry | None = None
-) -> Dispatcher:
-    """Make the dispatcher called `name`; raises as `dispatcher_spec` does, or for a wrong value."""
-    return dispatcher_spec(name, options, registry).factory(options or {})

@@ -10,6 +10,7 @@ class InlineDispatcher(Dispatcher):
     """Performs each task before `dispatch` returns; a failure is logged, not raised."""
 
     name = "inline"
+    performs_at_once = True
 
     def dispatch(self, task: Task) -> None:
         """Perform the task in this thread.

@@ -1,36 +1,52 @@
-"""Tasks that stay in this process, and how dispatchers perform them."""
+"""Tasks, and how dispatchers of this process perform them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
-import uuid
-from collections.abc import Awaitable, Callable, Generator, Hashable
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator, Hashable, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 from tiercel.contracts.dispatcher import Task, TaskKind
-from tiercel.errors import ConfigurationError
+from tiercel.dispatch.document import Document, write
+from tiercel.engine.dispatching import CURRENT_TASK, around_tasks, observing
+from tiercel.events import OperationKind
+from tiercel.plugins import Observers
+from tiercel.plugins.observing import NOBODY
+from tiercel.scope import request_scope
 
 logger = logging.getLogger("tiercel.dispatch")
 
+_NO_TRACE: Mapping[str, str] = {}
+
 
 def _new_id() -> str:
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class FunctionTask:
-    """A task that calls a function of this process.
+    """A task for a cached function of this process.
 
     Attributes:
         kind: What the task does.
-        function: Qualified name of the cached function it concerns.
+        function: Name of the cached function it concerns.
         run: Does the work in the calling thread.
         arun: Does the same work on the running event loop.
         asynchronous: Whether `arun` is the native way.
         dedup: Equal for tasks that do the same work; empty: never the same as another.
+        cache: Name of the function's cache.
+        rule: Name of the rule that made it; empty if none did.
+        payload: Returns what another process needs to do the work, for JSON, with values as
+            `dispatch.values.pack` makes them. None: it cannot be done in another process.
+        observers: Who is told that it is performed.
+        trace: What observers gave along when it was dispatched.
+        dispatcher: Name of the dispatcher that carries it.
+        queue: The queue that it goes through.
         id: Unique to the task.
         created: When it was made, in seconds since the Unix epoch.
     """
@@ -41,16 +57,73 @@ class FunctionTask:
     arun: Callable[[], Awaitable[object]]
     asynchronous: bool = False
     dedup: str = ""
+    cache: str = ""
+    rule: str = ""
+    payload: Callable[[], dict[str, Any]] | None = None
+    observers: Observers = NOBODY
+    trace: Mapping[str, str] = field(default_factory=lambda: _NO_TRACE)
+    dispatcher: str = ""
+    queue: str | None = None
     id: str = field(default_factory=_new_id)
     created: float = field(default_factory=time.time)
 
     def perform(self) -> None:
-        """Do the work in this thread."""
-        self.run()
+        """Do the work in this thread, in a scope of its own for request-cached functions."""
+        outer = CURRENT_TASK.set(self)
+        try:
+            with request_scope(), _observed(self) if self.observers.follow_tasks else nullcontext():
+                self.run()
+        finally:
+            CURRENT_TASK.reset(outer)
 
     async def aperform(self) -> None:
         """Do the work on the running event loop."""
-        await self.arun()
+        outer = CURRENT_TASK.set(self)
+        try:
+            with request_scope(), _observed(self) if self.observers.follow_tasks else nullcontext():
+                await self.arun()
+        finally:
+            CURRENT_TASK.reset(outer)
+
+    def carry(self, trace: Mapping[str, str], dispatcher: str, queue: str | None) -> None:
+        """Take along what observers want to find where the task is performed."""
+        self.trace, self.dispatcher, self.queue = trace, dispatcher, queue
+
+    def to_json(self) -> str:
+        """Return the task as text; raises as `Task.to_json` does."""
+        if self.payload is None:
+            raise TypeError(f"{self.kind} of {self.function} can be done in this process only")
+        return write(
+            Document(
+                id=self.id,
+                kind=self.kind,
+                function=self.function,
+                cache=self.cache,
+                rule=self.rule,
+                payload=self.payload(),
+                dedup=self.dedup,
+                created=self.created,
+                trace=dict(self.trace),
+                dispatcher=self.dispatcher,
+                queue=self.queue,
+            )
+        )
+
+
+def current_task() -> FunctionTask | None:
+    """Return the task that this code is run by, or None."""
+    task: FunctionTask | None = CURRENT_TASK.get()
+    return task
+
+
+@contextmanager
+def _observed(task: FunctionTask) -> Generator[None, None, None]:
+    watching = task.observers
+    with (
+        watching.attached(task.trace),
+        observing(watching, OperationKind.TASK, task, task.dispatcher, task.queue),
+    ):
+        yield
 
 
 def same_work(task: Task) -> Hashable:
@@ -59,7 +132,7 @@ def same_work(task: Task) -> Hashable:
 
 
 def perform(task: Task) -> None:
-    """Do a task's work in this thread, on an event loop of its own if it is asynchronous.
+    """Do a task's work in the caller's thread, on a loop of its own if it is asynchronous.
 
     A failure is logged, not raised: a dispatcher does not give back what it has accepted.
     """
@@ -70,13 +143,19 @@ def perform(task: Task) -> None:
             task.perform()
 
 
+def perform_aside(task: Task) -> None:
+    """Do what `perform` does, in another thread than the caller's."""
+    with failures_logged(task), around_tasks():
+        perform(task)
+
+
 async def aperform(task: Task) -> None:
     """Do a task's work without blocking the running event loop; a failure is logged."""
-    with failures_logged(task):
-        if task.asynchronous:
+    if task.asynchronous:
+        with failures_logged(task):
             await task.aperform()
-        else:
-            await asyncio.to_thread(task.perform)
+    else:
+        await asyncio.to_thread(perform_aside, task)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -109,15 +188,3 @@ def failures_logged(
         yield
     except failures:
         logger.exception("%s of %s failed in the background", task.kind, task.function)
-
-
-def check_number(name: str, value: object, least: float) -> None:
-    """Refuse an option of a dispatcher that is no number or too small.
-
-    Raises:
-        ConfigurationError: Names the option, its value and the least that works.
-    """
-    wanted = int if isinstance(least, int) else (int, float)
-    if isinstance(value, bool) or not isinstance(value, wanted) or value < least:
-        what = "an integer" if wanted is int else "a number"
-        raise ConfigurationError(f"{name} must be {what} of at least {least:g}, not {value!r}")

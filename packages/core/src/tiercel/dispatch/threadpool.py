@@ -20,14 +20,15 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tiercel.contracts.dispatcher import Dispatcher, Task, TaskKind
+from tiercel.dispatch.options import check_number
 from tiercel.dispatch.task import (
     aperform,
-    check_number,
     failures_logged,
     perform,
     refuse_on_event_loop,
     same_work,
 )
+from tiercel.engine.dispatching import around_tasks
 from tiercel.errors import ConfigurationError
 
 logger = logging.getLogger("tiercel.dispatch")
@@ -207,7 +208,7 @@ class ThreadPoolDispatcher(Dispatcher):
             self._busy += 1
             # What an event loop does in threads fails while the interpreter shuts down.
             asynchronous = task.asynchronous and not self._closed
-        with failures_logged(task, BaseException):
+        with failures_logged(task, BaseException), around_tasks():
             if asynchronous:
                 runner.run(task.aperform(), context=context)
             else:

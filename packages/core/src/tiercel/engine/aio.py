@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
-from tiercel.contracts.backend import Command
-from tiercel.engine.effects import Await, Detach, Enqueue, Gather, Listen, Run, Steps
+from tiercel.engine.dispatching import dispatching
+from tiercel.engine.effects import Await, Detach, Enqueue, Gather, Launch, Listen, Run, Steps
 from tiercel.engine.outage import unexpected
 from tiercel.engine.state import Engine
 from tiercel.errors import BackendError, BackendUnavailable
@@ -28,16 +29,13 @@ async def run(engine: Engine, steps: Steps[Result]) -> Result:
             result: Result = stop.value
             return result
         try:
-            if isinstance(effect, Command):
-                value = await _execute(engine, effect)
-            else:
-                value = await _PERFORM[type(effect)](engine, effect)
+            value = await _PERFORM.get(type(effect), _execute)(engine, effect)
             resume = send
         except BaseException as error:
             value, resume = error, throw
 
 
-async def _execute(engine: Engine, command: Command[Any]) -> Any:
+async def _execute(engine: Engine, command: Any) -> Any:
     backend, breaker = engine.backend, engine.breaker
     assert backend is not None
     if breaker.failures:
@@ -68,11 +66,19 @@ async def _await(engine: Engine, effect: Await) -> bool:
 _detached: set[asyncio.Task[Any]] = set()
 
 
-async def _detach(engine: Engine, effect: Detach) -> Any:
+def _start(engine: Engine, effect: Detach | Launch) -> asyncio.Task[Any]:
     task = asyncio.get_running_loop().create_task(run(engine, effect.steps))
     _detached.add(task)
-    task.add_done_callback(_detached.discard)
-    task.add_done_callback(lambda _: _see_begun(effect))
+    task.add_done_callback(partial(_end, effect))
+    return task
+
+
+async def _launch(engine: Engine, effect: Launch) -> None:
+    _start(engine, effect).add_done_callback(_retrieve)
+
+
+async def _detach(engine: Engine, effect: Detach) -> Any:
+    task = _start(engine, effect)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -80,7 +86,8 @@ async def _detach(engine: Engine, effect: Detach) -> Any:
         raise
 
 
-def _see_begun(effect: Detach) -> None:
+def _end(effect: Detach | Launch, task: asyncio.Task[Any]) -> None:
+    _detached.discard(task)
     if inspect.getgeneratorstate(effect.steps) == inspect.GEN_CREATED:
         effect.abandoned()
 
@@ -96,7 +103,8 @@ async def _gather(engine: Engine, effect: Gather) -> list[Any]:
 
 
 async def _enqueue(engine: Engine, effect: Enqueue) -> None:
-    await effect.dispatcher.adispatch(effect.task)
+    with dispatching(engine.observers, effect.dispatcher, effect.task):
+        await effect.dispatcher.adispatch(effect.task)
 
 
 async def _listen(engine: Engine, effect: Listen) -> None:
@@ -107,6 +115,7 @@ _PERFORM: dict[type, Callable[[Engine, Any], Coroutine[Any, Any, Any]]] = {
     Run: _run,
     Await: _await,
     Detach: _detach,
+    Launch: _launch,
     Gather: _gather,
     Enqueue: _enqueue,
     Listen: _listen,

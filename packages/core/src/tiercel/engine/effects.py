@@ -43,6 +43,16 @@ class Detach(Struct, frozen=True, gc=False):
     abandoned: Callable[[], None]
 
 
+class Launch(Struct, frozen=True, gc=False):
+    """Start a generator and go on at once; it says by itself how it ended, and raises nothing.
+
+    Where an event loop ends before the generator has begun, `abandoned` is called in its place.
+    """
+
+    steps: Generator[Any, Any, Any]
+    abandoned: Callable[[], None]
+
+
 class Gather(Struct, frozen=True, gc=False):
     """Run several generators, at once where that is possible; replies their results in order."""
 
@@ -62,7 +72,7 @@ class Listen(Struct, frozen=True, gc=False):
     open: Callable[[], None]
 
 
-Effect = Command[Any] | Run | Await | Detach | Gather | Enqueue | Listen
+Effect = Command[Any] | Run | Await | Detach | Launch | Gather | Enqueue | Listen
 
 Result = TypeVar("Result")
 Steps = Generator[Effect, Any, Result]

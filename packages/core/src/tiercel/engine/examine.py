@@ -18,18 +18,29 @@ from tiercel.contracts.backend import (
     ReadThenBegin,
 )
 from tiercel.engine.effects import Steps
+from tiercel.engine.exceptions import made_again
 from tiercel.engine.places import Place, remember
-from tiercel.engine.state import Call, Outcome, Subject, Watched
-from tiercel.entry import FOREVER, Flag, end_of_plain_header, parse_header
-from tiercel.errors import BackendUnavailable, Undecodable
-from tiercel.events import Cause, OperationKind, Status, Tier
-from tiercel.stamps import carries
+from tiercel.engine.state import Call, Outcome, Subject
+from tiercel.entry import (
+    FOREVER,
+    Flag,
+    age_of,
+    end_of_plain_header,
+    flags_and_life,
+    parse_header,
+)
+from tiercel.errors import Undecodable
+from tiercel.events import Cause, Operation, OperationKind, Status, Tier
+from tiercel.stamps import carries, join_stamps, who_dropped
 
 MISSES_OFTEN = 0.5
 """Share of misses from which a read asks for the lease in the same round trip."""
 
 SMALL = 4096
 """Bytes up to which copying a payload is cheaper than a view of it."""
+
+_HIT, _SHARED, _READ = Status.HIT, Tier.SHARED, OperationKind.READ
+_ABSENT = Cause.ABSENT
 
 
 class Seen(Struct, gc=False):
@@ -73,7 +84,7 @@ class Seen(Struct, gc=False):
         )
 
 
-def look(subject: Subject, call: Call, *, lease: Begin | None = None) -> Steps[Seen]:
+def look(subject: Subject, call: Call, lease: Begin | None = None) -> Steps[Seen]:
     """Read a call's entry from the shared tier and examine it.
 
     Args:
@@ -85,25 +96,64 @@ def look(subject: Subject, call: Call, *, lease: Begin | None = None) -> Steps[S
         BackendError: The shared tier cannot be asked, or this process still owes it a drop.
     """
     engine = subject.engine
+    reversals = engine.pending.reversals
     if engine.pending:
         yield from engine.pending.settle()
-        if engine.pending.covers(call.key):
-            raise BackendUnavailable("a drop of this entry is not acknowledged yet")
-    watched = subject.start(OperationKind.READ, call)
+        engine.pending.bar(call.key)
+    watched = subject.start(OperationKind.READ, call) if subject.watched else None
     begun: Begun | None = None
     try:
         if lease is None:
             reading = yield Read(call.key)
         else:
             reading, begun = yield ReadThenBegin(lease)
+        engine.pending.check(reversals)
         seen = examine(subject, call, reading)
     except BaseException as error:
         subject.end(watched, error)
+        if lease is not None:
+            engine.disown(lease, error)
         raise
     seen.begun = begun
     if watched is not None:
-        _describe(watched, seen, reading)
+        _describe(watched.operation, call, seen, reading)
         subject.end(watched)
+    return seen
+
+
+def look_briefly(subject: Subject, call: Call) -> Steps[Outcome | Seen]:
+    """Serve a call's entry in sight of observers; if that takes a second look, do as `look` does.
+
+    They want to know the age of a hit; that and no more is done for them besides.
+
+    Raises:
+        BackendError: The shared tier cannot be asked, or this process still owes it a drop.
+    """
+    engine, key = subject.engine, call.key
+    pending, observers = engine.pending, engine.observers
+    reversals = pending.reversals
+    if pending:
+        return (yield from look(subject, call))
+    operation = Operation(_READ, engine.name, subject.name, key.text, subject.template)
+    started = observers.start(operation)
+    seen: Outcome | Seen | None
+    try:
+        reading = yield Read(key)
+        pending.check(reversals)
+        seen = glance(subject, call, reading) if reading.remaining > 0 else None
+        if seen is None:
+            seen = examine(subject, call, reading)
+    except BaseException as error:
+        operation.error = error
+        observers.end(operation, started)
+        raise
+    if type(seen) is Seen:
+        _describe(operation, call, seen, reading)
+    else:
+        operation.status, operation.tier = _HIT, _SHARED
+        operation.size, operation.stamps = len(reading.payload), reading.stamps
+        operation.age = age_of(reading.payload, reading.remaining)
+    observers.end(operation, started)
     return seen
 
 
@@ -112,29 +162,42 @@ def glance(subject: Subject, call: Call, reading: Reading) -> Outcome | None:
 
     What it leaves out of `examine` is what a hit can do without; it never decides otherwise.
     """
-    payload, key = reading.payload, call.key
-    if payload is None or not carries(payload, reading.stamps):
+    payload, text, codec = reading.payload, call.key.text, subject.codec
+    stamps = join_stamps(reading.stamps)
+    if payload is None or stamps is None:
         return None
-    end = end_of_plain_header(key.text, payload)
-    if end != _end_of_stamps(reading):
+    end = end_of_plain_header(text, payload, stamps)
+    if not end:
         return None
-    bound_to = key.text.encode() + payload[:end] if subject.codec.binds else b""
+    bound_to = text.encode() + payload[:end] if codec.binds else b""
     body = payload[end:] if len(payload) < SMALL else memoryview(payload)[end:]
     try:
-        value = subject.codec.decode(body, bound_to)
+        value = codec.decode(body, bound_to)
     except Undecodable:
         return None
-    subject.missing -= subject.missing / 16
+    subject.missing *= 0.9375
     subject.stats.shared_hits += 1
-    return Outcome(value, Status.HIT, Tier.SHARED)
+    return Outcome(value, _HIT, _SHARED)
+
+
+def describe_glanced(outcome: Outcome, reading: Reading) -> Outcome:
+    """Add how old a glanced entry is, how long it lives, and how it was written."""
+    remaining = reading.remaining
+    flags, hard = flags_and_life(reading.payload or b"")
+    outcome.age = hard - remaining if hard > remaining else 0.0
+    outcome.left = remaining if hard < FOREVER else math.inf
+    if flags & Flag.REFRESHED:
+        outcome.written = Status.REFRESH
+    return outcome
 
 
 def examine(subject: Subject, call: Call, reading: Reading) -> Seen:
     """Judge what was read: fresh, stale, or why it is a miss."""
     payload = reading.payload
     if payload is None:
-        return Seen(Cause.ABSENT)
+        return Seen(subject.why_absent(call) if subject.refusals else _ABSENT)
     if not carries(payload, reading.stamps):
+        call.dropped_by = who_dropped(payload, reading.stamps)
         return Seen(Cause.DROPPED)
     remaining = reading.remaining
     if remaining <= 0:
@@ -143,12 +206,12 @@ def examine(subject: Subject, call: Call, reading: Reading) -> Seen:
     try:
         flags, took, hard, soft, end = parse_header(text, payload)
         if end != _end_of_stamps(reading):
-            return Seen(Cause.DROPPED)
+            return Seen(Cause.VERSION)
         bound_to = text.encode() + payload[:end] if subject.codec.binds else b""
         body = payload[end:] if len(payload) < SMALL else memoryview(payload)[end:]
         value = subject.codec.decode(body, bound_to)
         if flags & Flag.EXCEPTION:
-            value = _exception(subject, value)
+            value = made_again(subject.policy.cache_exceptions, value)
     except Undecodable as error:
         subject.report("a stored entry could not be decoded and counts as a miss", error)
         return Seen(Cause.UNDECODABLE)
@@ -192,26 +255,11 @@ def wants_refresh(subject: Subject, seen: Seen) -> bool:
     return seen.took * beta * -math.log(1.0 - random.random()) >= seen.soft_left
 
 
-def exception_parts(error: Exception) -> tuple[str, tuple[Any, ...]]:
-    """Return what of an exception is stored: the name of its type and its arguments."""
-    return type(error).__qualname__, error.args
-
-
-def _exception(subject: Subject, stored: Any) -> Exception:
-    """Rebuild a cached exception, of a type that the policy names and no other."""
-    try:
-        name, arguments = stored
-        types = {kind.__qualname__: kind for kind in subject.policy.cache_exceptions}
-        return types[name](*arguments)
-    except (KeyError, TypeError, ValueError) as error:
-        raise Undecodable("a cached exception of a type that is no longer cached") from error
-
-
-def _describe(watched: Watched, seen: Seen, reading: Reading) -> None:
-    operation = watched.operation
+def _describe(operation: Operation, call: Call, seen: Seen, reading: Reading) -> None:
     operation.cause = seen.cause
     operation.status = Status.HIT if seen.fresh else Status.MISS
     operation.tier = Tier.SHARED
     operation.size = len(reading.payload or b"")
     operation.age = seen.age if seen.found else None
-    operation.stamps = tuple(reading.stamps)
+    operation.stamps = reading.stamps
+    operation.dropped_by = call.dropped_by if seen.cause is Cause.DROPPED else None

@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from msgspec import field
+
 from tiercel.engine.signal import Signal
 
 HELD: ContextVar[tuple[Flight, ...]] = ContextVar("tiercel_held", default=())
 """The flights whose computation this code runs in, the outermost first."""
 
 
-class Flight:
-    """One caller's way from a miss to a stored value, which others may join.
+class Flight(Signal, eq=False):
+    """One caller's way from a miss to a stored value, which others may join; set once it landed.
 
     Attributes:
-        signal: Set when the flight has landed.
         outcome: What the leader got, once landed; None if it failed.
         error: What the computation raised, or None.
         token: The lease that it holds or waits for, to recognise it in a reply.
@@ -25,16 +26,12 @@ class Flight:
         waits_for: The flights that the computation itself waits for now.
     """
 
-    __slots__ = ("error", "fresh", "generation", "outcome", "signal", "token", "waits_for")
-
-    def __init__(self, fresh: Callable[[], bool]) -> None:
-        self.signal = Signal()
-        self.outcome: Any = None
-        self.error: BaseException | None = None
-        self.token: bytes | None = None
-        self.generation: bytes | None = None
-        self.fresh = fresh
-        self.waits_for: list[Flight] = []
+    fresh: Callable[[], bool]
+    outcome: Any = None
+    error: BaseException | None = None
+    token: bytes | None = None
+    generation: bytes | None = None
+    waits_for: list[Flight] = field(default_factory=list)
 
     def depends_on(self) -> Iterator[Flight]:
         """Yield the flights that must land before this one, itself included."""
@@ -84,42 +81,40 @@ class Flights:
             The flight that is found from now on: this one, unless another was there before.
         """
         if flight.token is not None and flight.token != token:
-            self._forget(flight)
+            self._forget(flight, flight.token)
         flight.token = token
         return self._by_token.setdefault(token, flight)
 
-    def lead(self, flight: Flight, token: bytes, generation: bytes | None) -> Flight:
-        """Let others find a flight that was granted a lease.
+    def lead(self, flight: Flight, token: bytes, generation: bytes) -> Flight:
+        """Let others find a flight that was granted a lease which is no proof that it is the only.
 
         Args:
             flight: The flight.
             token: The lease.
-            generation: What every flight has in common that may share its value, where a lease
-                is no proof that there is no other; else None.
+            generation: What every flight has in common that may share its value.
 
         Returns:
             The flight that computes: this one, unless another of its generation does already.
         """
-        if generation is not None:
-            leader = self._by_generation.setdefault(generation, flight)
-            if leader is not flight:
-                return leader
+        leader = self._by_generation.setdefault(generation, flight)
+        if leader is flight:
             flight.generation = generation
-        self.follow(flight, token)
-        return flight
+            self.follow(flight, token)
+        return leader
 
     def land(self, key: Hashable, flight: Flight) -> None:
         """End a flight and let everybody who joined go on."""
-        if self._by_key.get(key) is flight:
+        if self._by_key and self._by_key.get(key) is flight:
             self._by_key.pop(key, None)
-        self._forget(flight)
+        if flight.token is not None:
+            self._forget(flight, flight.token)
         if flight.generation is not None:
             self._by_generation.pop(flight.generation, None)
-        flight.signal.set()
+        flight.set()
 
-    def _forget(self, flight: Flight) -> None:
-        if flight.token is not None and self._by_token.get(flight.token) is flight:
-            self._by_token.pop(flight.token, None)
+    def _forget(self, flight: Flight, token: bytes) -> None:
+        if self._by_token.get(token) is flight:
+            self._by_token.pop(token, None)
 
     def clear(self) -> None:
         """Forget all flights, as after a fork: their leaders live in another process."""
@@ -128,7 +123,7 @@ class Flights:
 
 def holds_any() -> bool:
     """Tell whether this code runs inside the computation of a flight that has not landed."""
-    return any(not flight.signal.is_set for flight in HELD.get())
+    return any(not flight.is_set for flight in HELD.get())
 
 
 @contextmanager
@@ -138,7 +133,7 @@ def waiting(flight: Flight) -> Iterator[bool]:
     Yields:
         Whether that can end: False if `flight` waits, over any number of others, for one of them.
     """
-    blocked = [mine for mine in HELD.get() if not mine.signal.is_set]
+    blocked = [mine for mine in HELD.get() if not mine.is_set]
     for mine in blocked:
         mine.waits_for.append(flight)
     try:

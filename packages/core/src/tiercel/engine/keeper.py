@@ -5,6 +5,7 @@ rule 5), and drops issued that it has not acknowledged (rule 8).
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 from collections import deque
@@ -25,6 +26,10 @@ TICK = 0.5
 """Seconds between two looks at what is due, where no lease is shorter than three of them."""
 
 
+TOKENS = 64
+"""Random tokens that are drawn at once."""
+
+
 class Kept(Struct):
     """A lease that this process holds.
 
@@ -32,11 +37,15 @@ class Kept(Struct):
         key: What it is the lease of.
         lease: Seconds that it lives after each renewal.
         due: Monotonic time of the next renewal.
+        claim: Seconds that its claim lives after each renewal; 0: it has none.
+        until: Monotonic time from which it is left to expire.
     """
 
     key: Key
     lease: float
     due: float
+    claim: float = 0.0
+    until: float = math.inf
 
 
 class Keeper:
@@ -63,6 +72,7 @@ class Keeper:
         self._pending = PendingDrops() if pending is None else pending
         self._pause = TICK
         self._kept: dict[bytes, Kept] = {}
+        self._tokens: list[bytes] = []
         self._unwanted: deque[tuple[float, Release]] = deque()
         self._disowned: dict[bytes, float] = {}
         self._thread: threading.Thread | None = None
@@ -72,12 +82,22 @@ class Keeper:
 
     def token(self) -> bytes:
         """Return a token for a lease, so that it can be given back even without an answer."""
-        return os.urandom(STAMP_BYTES)
+        try:
+            return self._tokens.pop()
+        except IndexError:
+            size = STAMP_BYTES
+            drawn = os.urandom(size * TOKENS)
+            self._tokens += [drawn[at : at + size] for at in range(size, len(drawn), size)]
+            return drawn[:size]
 
-    def keep(self, token: bytes, key: Key, lease: float) -> None:
-        """Renew this lease until `release`."""
-        self._pause = min(self._pause, lease / 3)
-        self._kept[token] = Kept(key, lease, self._clock.monotonic() + lease / 3)
+    def keep(
+        self, token: bytes, key: Key, lease: float, claim: float = 0.0, until: float = math.inf
+    ) -> None:
+        """Renew this lease, and the claim that goes with it, until `release`, or that time."""
+        third = lease / 3
+        if third < self._pause:
+            self._pause = third
+        self._kept[token] = Kept(key, lease, self._clock.monotonic() + third, claim, until)
         if not self._called.is_set():
             self.attend()
 
@@ -85,12 +105,19 @@ class Keeper:
         """Stop renewing it."""
         self._kept.pop(token, None)
 
-    def give_back(self, token: bytes, key: Key, lease: float) -> None:
-        """Release a lease as soon as the shared tier can be asked, unless it has expired then."""
-        now = self._clock.monotonic()
+    def give_back(self, token: bytes, key: Key, lease: float, claim: float = 0.0) -> None:
+        """Release a lease as soon as the shared tier can be asked, unless it has expired then.
+
+        Args:
+            token: The lease.
+            key: What it is the lease of.
+            lease: Seconds until it expires.
+            claim: Seconds until the claim expires that goes, too, as nothing was computed; or 0.
+        """
+        now, lease = self._clock.monotonic(), max(lease, claim)
         self._disowned = {each: until for each, until in self._disowned.items() if now < until}
         self._disowned[token] = now + lease
-        self._unwanted.append((now + lease, Release(key, token)))
+        self._unwanted.append((now + lease, Release(key, token, claim > 0)))
         self.attend()
 
     def has_disowned(self, token: bytes) -> bool:
@@ -108,7 +135,8 @@ class Keeper:
         now = self._clock.monotonic()
         for token, kept in list(self._kept.items()):
             if kept.due <= now:
-                if not (yield Renew(kept.key, token, kept.lease)):
+                alive = now < kept.until
+                if not alive or not (yield Renew(kept.key, token, kept.lease, kept.claim)):
                     self.release(token)
                 kept.due = now + kept.lease / 3
 
@@ -123,6 +151,7 @@ class Keeper:
     def forget(self) -> None:
         """Start anew after a fork: leases and the thread belong to the parent."""
         self._kept = {}
+        self._tokens = []
         self._unwanted.clear()
         self._thread = None
         self._starting = threading.Lock()

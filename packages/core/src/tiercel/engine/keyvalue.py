@@ -38,7 +38,8 @@ from tiercel.contracts.backend import (
     Release,
     Renew,
 )
-from tiercel.engine.kvobject import Call, Calls, KeyValueObject
+from tiercel.contracts.index import ListEntries, Probe
+from tiercel.engine.kvobject import Call, Calls, KeyValueObject, has_twins
 from tiercel.errors import BackendRefused, BackendUnavailable, TiercelError
 from tiercel.stamps import carries, join_stamps
 
@@ -50,6 +51,9 @@ SCOPE_LIFE = 30 * 86_400.0
 SKEW = 10.0
 """Seconds by which the wall clocks of two processes may differ; more than that is a miss."""
 
+ATTEMPTS = 8
+"""How often a drop is tried that cannot be read back."""
+
 _SPAN = struct.Struct(">dd")  # when it was written (wall clock), how long it lives; both in seconds
 
 
@@ -58,13 +62,17 @@ def adapt(target: Any, clock: Clock = SYSTEM_CLOCK) -> Backend:
 
     Args:
         target: A `Backend`, which is returned as it is; a `KeyValueStore`; or any object with
-            `get(key)` and `set(key, value, ttl)`, plain or coroutine functions.
+            `get(key)` and `set(key, value, ttl)`, plain or coroutine functions, or both with an
+            `a` before the names of the coroutines.
         clock: Its wall clock decides what has expired, to within `SKEW` seconds.
 
     Raises:
         ConfigurationError: `target` lacks `get` or `set`.
     """
-    return target if isinstance(target, Backend) else KeyValueBackend(KeyValueObject(target), clock)
+    if isinstance(target, Backend):
+        return target
+    twins = KeyValueObject(target, "a") if has_twins(target) else None
+    return KeyValueBackend(KeyValueObject(target), clock, twins)
 
 
 class KeyValueBackend(Backend):
@@ -72,14 +80,25 @@ class KeyValueBackend(Backend):
 
     Leases are kept only where the object can `add`, and are best effort even then. There is no
     push channel and nothing can be listed: `Poll` and `Clear` are refused.
+
+    Args:
+        store: The methods of the object.
+        clock: Its wall clock decides what has expired.
+        twins: The same as coroutines, where the object has both kinds.
     """
 
-    def __init__(self, store: KeyValueObject, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        store: KeyValueObject,
+        clock: Clock = SYSTEM_CLOCK,
+        twins: KeyValueObject | None = None,
+    ) -> None:
         self.capabilities = frozenset({Capability.MULTI_GET} if store.multi_get else ())
-        self.asynchronous = store.asynchronous
+        self.asynchronous = store.asynchronous or twins is not None
         self.synchronous = not store.asynchronous
         self._store = store
         self._decisions = _Decisions(store, clock.time)
+        self._adecisions = _Decisions(twins, clock.time) if twins else self._decisions
 
     def execute(self, command: Command[Reply]) -> Reply:
         """Execute a command with plain calls."""
@@ -106,9 +125,10 @@ class KeyValueBackend(Backend):
     async def aexecute(self, command: Command[Reply]) -> Reply:
         """Execute a command, awaiting what can be awaited; plain calls run in a thread."""
         if not self.asynchronous:
-            return await super().aexecute(command)
-        steps = self._decisions.on(command)
-        reply: Any = None
+            reply: Any = await self._store.in_thread(self.execute, command)
+            return cast("Reply", reply)
+        steps = self._adecisions.on(command)
+        reply = None
         while True:
             try:
                 call = steps.send(reply)
@@ -161,6 +181,8 @@ class _Decisions:
                 f"{self._store.name} cannot list its keys, so it cannot be cleared by prefix: "
                 "drop the functions instead"
             )
+        if isinstance(command, (ListEntries, Probe)):
+            raise BackendRefused(f"{self._store.name} keeps no index of its entries")
         return self._table[type(command)](command)
 
     # Reading
@@ -191,7 +213,7 @@ class _Decisions:
         key = command.key
         if command.force:
             # Whoever computes already must not be readable after what this caller will fill.
-            yield from self._store.set(_key_stamp(key), _new(), 2 * command.stamp_life)
+            yield from self._change(_key_stamp(key), 2 * command.stamp_life)
         names = _stamp_names(key)
         value, *known = yield from self._store.get_many([f"{key.text}!v", *names])
         stamps = yield from self._mint(names, known, command.stamp_life)
@@ -253,7 +275,7 @@ class _Decisions:
     def _drop_key(self, command: DropKey) -> Calls[bool]:
         key = command.key
         (value,) = yield from self._store.get_many([f"{key.text}!v"])
-        yield from self._store.set(_key_stamp(key), _new(), SCOPE_LIFE)
+        yield from self._change(_key_stamp(key), SCOPE_LIFE)
         yield from self._store.delete(f"{key.text}!v")
         if self._store.can_add:
             yield from self._store.delete(_lease(key))
@@ -262,7 +284,25 @@ class _Decisions:
     def _drop_scopes(self, command: DropScopes) -> Calls[None]:
         life = max(command.life, SCOPE_LIFE)
         for scope in command.scopes:
-            yield from self._store.set(_scope(scope.name), _new() + command.provenance, life)
+            yield from self._change(_scope(scope.name), life, command.provenance)
+
+    def _change(self, name: str, life: float, provenance: bytes = b"") -> Calls[None]:
+        """Change a stamp; where failures are hidden, until it is seen to have changed.
+
+        Each try has a stamp of its own. If it was there, and another drop has come since, writing
+        it once more would make valid again what was filled before that.
+        """
+        seen = None
+        for _ in range(ATTEMPTS):
+            stamp = _new() + provenance
+            yield from self._store.set(name, stamp, life)
+            if not self._store.hides_failures:
+                return
+            (found,) = yield from self._store.get_many([name])
+            if found == stamp or (None not in (found, seen) and found != seen):
+                return  # a drop by another, that came later, is as good as this one
+            seen = found
+        raise BackendUnavailable(f"{self._store.name} did not keep a write, in silence")
 
     def _mint_tags(self, command: MintTags) -> Calls[list[bytes]]:
         names = [_scope(name) for name in command.tags]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -16,6 +17,8 @@ Result = TypeVar("Result")
 
 TTL_NAMES = ("ttl", "timeout", "expiry", "expire", "ex", "ttl_seconds")
 """What the parameter of `set` that takes the life in seconds may be called."""
+
+_NAMES = ("get", "get_many", "mget", "set", "delete", "add")
 
 
 class Call(Struct, frozen=True, gc=False):
@@ -37,6 +40,7 @@ class KeyValueObject:
         target: A `KeyValueStore`, or anything with `get(key)` and `set(key, value)`. Understood
             besides: a ttl parameter of `set`, `delete(key)`, `get_many(keys)` or `mget(keys)`,
             and `add(key, value)` that stores only what is absent.
+        mark: What its methods begin with: "a" for the coroutines of an object with both kinds.
 
     Attributes:
         name: What errors call it.
@@ -44,23 +48,28 @@ class KeyValueObject:
             by an attribute of this name.
         multi_get: Whether many keys take one call.
         can_add: Whether it can store only what is absent, atomically.
+        hides_failures: Whether a write that failed may look like one that was done, as the object
+            says itself.
+        in_thread: Runs a function that calls plain methods, for async code.
 
     Raises:
         ConfigurationError: `get` or `set` is missing.
     """
 
-    def __init__(self, target: Any) -> None:
-        self.name = type(target).__name__
-        self._get = _method(target, "get")
-        self._get_many = _method(target, "get_many") or _method(target, "mget")
-        self._delete = _method(target, "delete")
-        setter, adder = _method(target, "set"), _method(target, "add")
+    def __init__(self, target: Any, mark: str = "") -> None:
+        exact = isinstance(target, KeyValueStore)
+        self.name = repr(target) if exact else type(target).__name__
+        self.hides_failures = bool(getattr(target, "hides_failures", False))
+        self._get = _method(target, f"{mark}get")
+        self._get_many = _method(target, f"{mark}get_many") or _method(target, f"{mark}mget")
+        self._delete = _method(target, f"{mark}delete")
+        setter, adder = _method(target, f"{mark}set"), _method(target, f"{mark}add")
         if setter is None or (self._get or self._get_many) is None:
             raise ConfigurationError(
                 f"{self.name} cannot be a shared tier: it needs the methods get(key) and "
                 "set(key, value, ttl)"
             )
-        exact = isinstance(target, KeyValueStore)
+        self.in_thread = target.in_thread if exact else asyncio.to_thread
         self._set = _Setter(setter, exact)
         self._add = None if adder is None else _Setter(adder, exact)
         self.multi_get = self._get_many is not None
@@ -133,6 +142,16 @@ class _Setter:
         if self._keyword:
             return Call(self._method, (key, value), {self._keyword: life})
         return Call(self._method, (key, value, life) if self._third else (key, value))
+
+
+def has_twins(target: Any) -> bool:
+    """Whether an object has each of its plain methods as a coroutine with `a` in front, too."""
+    plain = [name for name in _NAMES if _method(target, name) is not None]
+    return bool(plain) and all(
+        not inspect.iscoroutinefunction(getattr(target, name))
+        and inspect.iscoroutinefunction(getattr(target, f"a{name}", None))
+        for name in plain
+    )
 
 
 def _method(target: Any, name: str) -> Callable[..., Any] | None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from tiercel.contracts.backend import Begin, Begun, Found, Granted, Held, Release
+from tiercel.contracts.claim import Spent
 from tiercel.engine.effects import Await, Listen, Steps
 from tiercel.engine.examine import look, promote
 from tiercel.engine.flights import Flight, holds_any, waiting
-from tiercel.engine.outage import BreakerOpen
+from tiercel.engine.once import spent
 from tiercel.engine.places import Place
 from tiercel.engine.signal import Signal
 from tiercel.engine.state import Call, Outcome, Right, Subject
-from tiercel.errors import BackendError, BackendRefused, BackendUnavailable
-from tiercel.events import EventKind, Status, Tier
+from tiercel.errors import BackendError, BackendUnavailable
+from tiercel.events import EventKind, OperationKind, Status, Tier
 from tiercel.stamps import join_stamps
 
 RECONSIDER = 1.0
@@ -25,39 +24,61 @@ RECONSIDER = 1.0
 
 
 def request(
-    subject: Subject, call: Call, *, floor: float = 0.0, force: bool = False, wait: bool = True
+    subject: Subject,
+    call: Call,
+    *,
+    floor: float = 0.0,
+    force: bool = False,
+    wait: bool = True,
+    lease: float | None = None,
 ) -> Begin:
-    """Return the command that asks for the lease of a call's key."""
+    """Return the command that asks for the lease of a call's key; for the policy's time if None."""
     wakes, keeper = subject.engine.wakes, subject.engine.keeper
-    waiter = wakes.address if wait and wakes is not None else None
-    token = keeper.token() if keeper is not None else None
-    life = subject.stamp_life
-    return Begin(call.key, subject.policy.lease, life, floor, force, waiter, token)
+    return Begin(
+        call.key,
+        subject.policy.lease if lease is None else lease,
+        subject.stamp_life,
+        floor,
+        force,
+        wakes.address if wait and wakes is not None else None,
+        None if keeper is None else keeper.token(),
+        subject.index,
+        subject.claim,
+    )
 
 
 def begin(
-    subject: Subject, call: Call, *, floor: float = 0.0, force: bool = False, wait: bool = True
+    subject: Subject,
+    call: Call,
+    *,
+    floor: float = 0.0,
+    force: bool = False,
+    wait: bool = True,
+    lease: float | None = None,
+    joins: bool = False,
 ) -> Steps[Any]:
-    """Ask for the lease of a call's key; a forced one is granted, others are `Begun`."""
-    asked = request(subject, call, floor=floor, force=force, wait=wait)
-    with disowned_unless_answered(subject, asked):
-        begun = yield asked
-    if type(begun) is Held and _is_disowned(subject, begun):
-        return (yield from begin(subject, call, force=True, wait=wait))
-    return begun
+    """Ask for the lease of a call's key; a forced one is granted, others are `Begun`.
 
-
-@contextmanager
-def disowned_unless_answered(subject: Subject, asked: Begin) -> Iterator[None]:
-    """See to it that a lease is given back which may have been granted without an answer."""
+    Raises:
+        BackendError: The shared tier cannot be asked; or with `joins`, which says that the value
+            of whoever holds the lease will do, this process still owes it a drop.
+    """
+    asked = request(subject, call, floor=floor, force=force, wait=wait, lease=lease)
+    pending, reversals = subject.engine.pending, subject.engine.pending.reversals
+    if joins and pending:
+        pending.bar(call.key)
     try:
-        yield
-    except (BreakerOpen, BackendRefused):
+        begun = yield asked
+    except BaseException as error:
+        subject.engine.disown(asked, error)
         raise
-    except BaseException:
-        if subject.engine.keeper is not None and asked.token is not None:
-            subject.engine.keeper.give_back(asked.token, asked.key, asked.lease)
-        raise
+    if type(begun) is not Held:
+        return begun
+    if joins:
+        pending.check(reversals)  # or it could be a lease that has come back
+    if not subject.claim and _is_disowned(subject, begun):
+        return (yield from begin(subject, call, force=True, wait=wait, lease=lease))
+    return begun
 
 
 def acquire(
@@ -78,7 +99,7 @@ def acquire(
         waiting could never end.
     """
     if begun is None:
-        begun = yield from begin(subject, call, floor=floor, wait=False)
+        begun = yield from begin(subject, call, floor=floor, wait=False, joins=True)
     if type(begun) is Granted:
         return (yield from _granted(subject, call, flight, place, begun, subject.policy.wait))
     return (yield from _acquire_in_turn(subject, call, flight, place, begun, floor))
@@ -87,7 +108,20 @@ def acquire(
 def _acquire_in_turn(
     subject: Subject, call: Call, flight: Flight, place: Place, begun: Begun | None, floor: float
 ) -> Steps[Right | Outcome | None]:
-    """Do the same where another was faster, with an ear for its wake."""
+    """Do the same where another was faster."""
+    if type(begun) is not Held:
+        return (yield from _take_turn(subject, call, flight, place, begun, floor))
+    with subject.telling(OperationKind.WAIT, call) as told:
+        done = yield from _take_turn(subject, call, flight, place, begun, floor)
+        if told is not None and isinstance(done, Outcome):
+            told.status, told.tier = done.status, done.tier
+        return done
+
+
+def _take_turn(
+    subject: Subject, call: Call, flight: Flight, place: Place, begun: Begun | None, floor: float
+) -> Steps[Right | Outcome | None]:
+    """Wait for the holder of the lease, with an ear for its wake, or become it."""
     yield from listen(subject)
     now = subject.engine.clock.monotonic
     deadline = now() + subject.policy.wait
@@ -99,7 +133,7 @@ def _acquire_in_turn(
     try:
         while True:
             if begun is None:
-                begun = yield from begin(subject, call, floor=floor)
+                begun = yield from begin(subject, call, floor=floor, joins=True)
             if type(begun) is Found:
                 seen = yield from look(subject, call)
                 if seen.fresh:
@@ -111,8 +145,10 @@ def _acquire_in_turn(
                     return done
                 wakes.forget(call.key.text, wake)
                 wake = wakes.expect(call.key.text)
-            else:
+            elif type(begun) is Granted:
                 return (yield from _granted(subject, call, flight, place, begun, deadline - now()))
+            elif type(begun) is Spent:
+                raise spent(subject, begun)
             begun = None
     finally:
         wakes.forget(call.key.text, wake)
@@ -121,34 +157,37 @@ def _acquire_in_turn(
 _AGAIN = Outcome(None, Status.MISS, Tier.FUNCTION)
 
 
-def _generation(subject: Subject, call: Call, stamps: bytes) -> bytes | None:
-    """Return what tells, where leases are not exact, who may share a computation; else None.
+def claim(
+    subject: Subject, call: Call, flight: Flight, place: Place, granted: Granted
+) -> Right | Flight:
+    """Return the right that a lease brings, or the flight of this process that leads already.
 
     A backend that is not atomic may grant a lease to everybody. But there every drop changes a
     stamp, so to have seen the same stamps is as good as the same lease (protocol rule 12).
     """
-    return None if subject.fenced else call.key.text.encode() + stamps
+    token, stamps = granted.token, join_stamps(granted.stamps) or b""
+    if subject.fenced:
+        subject.flights.follow(flight, token)
+        return Right(place, token, stamps)
+    leader = subject.flights.lead(flight, token, call.key.text.encode() + stamps)
+    return Right(place, token, stamps) if leader is flight else leader
 
 
 def _granted(
-    subject: Subject, call: Call, flight: Flight, place: Place, granted: Begun | None, left: float
+    subject: Subject, call: Call, flight: Flight, place: Place, granted: Granted, left: float
 ) -> Steps[Right | Outcome | None]:
     """Lead under a lease, or follow who leads already in this process."""
-    assert isinstance(granted, Granted)
-    stamps = join_stamps(granted.stamps) or b""
-    while True:
-        leader = subject.flights.lead(flight, granted.token, _generation(subject, call, stamps))
-        if leader is flight:
-            return Right(place, granted.token, stamps)
-        done = yield from _follow(subject, leader, left)
+    while isinstance(claimed := claim(subject, call, flight, place, granted), Flight):
+        done = yield from _follow(subject, claimed, left)
         if done is not _AGAIN:
             return done
+    return claimed
 
 
 def _follow(subject: Subject, leader: Flight, left: float) -> Steps[Outcome | None]:
     """Wait for a flight of this process: its value, `_AGAIN` or None as `_await_holder`."""
-    joined = yield from join(subject, leader, max(left, 0.0))
-    return joined if joined is not None or not leader.signal.is_set else _AGAIN
+    joined = yield from _join(subject, leader, max(left, 0.0))
+    return joined if joined is not None or not leader.is_set else _AGAIN
 
 
 def _await_holder(
@@ -177,16 +216,28 @@ def join(subject: Subject, flight: Flight, timeout: float) -> Steps[Outcome | No
     Raises:
         Exception: What that computation raised.
     """
+    with subject.telling(OperationKind.WAIT) as told:
+        joined = yield from _join(subject, flight, timeout)
+        if told is not None and joined is not None:
+            told.status, told.tier = joined.status, joined.tier
+        return joined
+
+
+def _join(subject: Subject, flight: Flight, timeout: float) -> Steps[Outcome | None]:
     with waiting(flight) as possible:
-        if not possible or not (yield Await(flight.signal, timeout)):
+        if not possible or not (yield Await(flight, timeout)):
             return None
     if flight.error is not None:
         raise flight.error
     if flight.outcome is None:
         return None
+    return coalesced(subject, flight.outcome)
+
+
+def coalesced(subject: Subject, led: Outcome) -> Outcome:
+    """Return the outcome of a flight as it is for who joined it."""
     subject.stats.coalesced += 1
     subject.engine.event(EventKind.COALESCED, function=subject.name)
-    led: Outcome = flight.outcome
     tier = Tier.SHARED if subject.table is None else Tier.MEMORY
     return Outcome(led.value, Status.HIT, tier, None, led.age, led.left, led.written, led.error)
 
@@ -206,6 +257,8 @@ def surrender(
     answer, or the caller is cancelled and its event loop may be about to end.
     """
     right.place.leave()
+    if right.given_up is not None:
+        yield from right.given_up(error)
     if right.token is None:
         return
     keeper = subject.engine.keeper

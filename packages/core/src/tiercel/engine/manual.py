@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isinf
+from math import inf, isinf
+from random import uniform
 from typing import Any
 
-from tiercel.contracts.backend import Granted
-from tiercel.engine.effects import Steps
+from tiercel.contracts.backend import Begun, Granted
+from tiercel.engine.effects import Await, Steps
 from tiercel.engine.examine import look
 from tiercel.engine.fill import store
-from tiercel.engine.lease import begin, surrender
+from tiercel.engine.lease import begin, listen, surrender
+from tiercel.engine.peek import peek
 from tiercel.engine.places import recall, reserve
-from tiercel.engine.read import peek
 from tiercel.engine.state import Call, Outcome, Right, Subject
 from tiercel.errors import BackendError
 from tiercel.events import Status, Tier
@@ -20,6 +21,9 @@ from tiercel.stamps import join_stamps
 
 ATTEMPTS = 100
 """How often an update gives way to a concurrent one before it gives up."""
+
+TURN = 1.0
+"""Seconds of silence after which an update takes the lease of another by force."""
 
 
 def put(subject: Subject, call: Call, value: Any, ttl: float | None) -> Steps[bool]:
@@ -56,7 +60,7 @@ def add(subject: Subject, call: Call, value: Any, ttl: float | None) -> Steps[bo
     if type(begun) is not Granted:
         place.leave()
         return False
-    right.token, right.stamps = begun.token, join_stamps(begun.stamps) or b""
+    _hold(right, begun)
     return (yield from _keep(subject, call, right, value, ttl))
 
 
@@ -93,7 +97,7 @@ def update(
             return False, None
         right = Right(reserve(subject, call), announce=True)
         try:
-            yield from _seize(subject, call, right)
+            yield from (_take_turn if subject.fenced else _seize)(subject, call, right)
             changed = early or (yield from _changed(subject, call, change))
         except GeneratorExit:
             raise
@@ -106,6 +110,8 @@ def update(
         left, value = changed
         if (yield from _keep(subject, call, right, value, life(left))):
             return True, value
+        if not right.refused:
+            raise BackendError(f"{call.key.text}: the shared tier did not take the new value")
     raise BackendError(f"{call.key.text}: {ATTEMPTS} concurrent updates were faster")
 
 
@@ -133,7 +139,40 @@ def _update_in_memory(
 
 def _seize(subject: Subject, call: Call, right: Right) -> Steps[None]:
     """Take the lease from whoever has it."""
-    granted = yield from begin(subject, call, force=True, wait=False)
+    _hold(right, (yield from begin(subject, call, force=True, wait=False)))
+
+
+def _take_turn(subject: Subject, call: Call, right: Right) -> Steps[None]:
+    """Take the lease when others are done with it; by force from one who keeps it for long."""
+    begun: Begun = yield from begin(subject, call, floor=inf, wait=False)
+    if type(begun) is not Granted:
+        begun = yield from _wait_for_turn(subject, call)
+    if type(begun) is Granted:
+        _hold(right, begun)
+    else:
+        yield from _seize(subject, call, right)
+
+
+def _wait_for_turn(subject: Subject, call: Call) -> Steps[Begun]:
+    """Ask again whenever the key is filled or released, until a holder is silent for long."""
+    yield from listen(subject)
+    wakes = subject.engine.wakes
+    assert wakes is not None
+    pause = 0.1 if wakes.address else 0.01  # where nobody is woken, it is time that counts
+    silence = 0.0
+    while True:
+        wake = wakes.expect(call.key.text)
+        try:
+            begun: Begun = yield from begin(subject, call, floor=inf)
+            if type(begun) is Granted or silence >= TURN:
+                return begun
+            woken = yield Await(wake, pause * uniform(0.5, 1.5))
+        finally:
+            wakes.forget(call.key.text, wake)
+        silence = 0.0 if woken else silence + pause
+
+
+def _hold(right: Right, granted: Granted) -> None:
     right.token, right.stamps = granted.token, join_stamps(granted.stamps) or b""
 
 
@@ -158,4 +197,4 @@ def _present(subject: Subject, call: Call) -> Steps[Outcome | None]:
 def _keep(subject: Subject, call: Call, right: Right, value: Any, ttl: float | None) -> Steps[bool]:
     outcome = Outcome(value, Status.MISS, Tier.FUNCTION)
     yield from store(subject, call, right, outcome, ttl, 0.0)
-    return not right.refused
+    return not right.lost

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import groupby, islice
 
 from tiercel.clock import Clock
-from tiercel.contracts.backend import DropKey, DropScopes, Key, Scope
+from tiercel.contracts.backend import DropScopes, Key, Scope
+from tiercel.contracts.reversal import Replay
 from tiercel.engine.effects import Steps
+from tiercel.engine.journal import Drop, Journal, merged, parts
 from tiercel.entry import FOREVER
 from tiercel.errors import BackendRefused, BackendUnavailable
 
-Drop = DropKey | DropScopes
+Owed = tuple[str, Drop]
+"""A drop, and the name of the key or scope that it is about."""
 
 BATCH = 100
 """Owed drops that one caller issues before it goes on; the keeper issues the rest."""
@@ -84,11 +87,19 @@ class PendingDrops:
     """Drops that the shared tier has not acknowledged, to be issued before anything is read.
 
     Bounded: beyond `limit` a drop is widened to its whole function. Tags cannot be widened.
+
+    Attributes:
+        journal: What was acknowledged lately; None where acknowledged drops cannot get lost.
+        reversals: Changes when the shared tier is found in an earlier state, before what it may
+            have lost is owed and once more after that. Who has asked it anything in between does
+            not know by which state it was answered.
     """
 
     def __init__(self, limit: int = 10_000) -> None:
         self._limit = limit
         self._owed: dict[str, Drop] = {}
+        self.journal: Journal | None = None
+        self.reversals = 0
         self.renew_after_fork()
 
     def __bool__(self) -> bool:
@@ -100,19 +111,51 @@ class PendingDrops:
     def add(self, drop: Drop, function: Scope) -> None:
         """Remember a drop that failed or was not acknowledged in time."""
         with self._lock:
-            for name, part in _parts(drop):
+            for name, part in parts(drop):
                 if name not in self._owed and len(self._owed) >= self._limit:
                     name, part = _widened(name, part, function)
                 self._owed[name] = part
+
+    def owe_again(self) -> int:
+        """Owe what was dropped lately, as the shared tier may have lost it; return how much."""
+        if self.journal is None:
+            return 0
+        with self._lock:
+            self.reversals += 1
+            lost = self.journal.recall()
+            for name, drop in lost.items():
+                self._owed[name] = merged(self._owed.get(name), drop)
+            self.reversals += 1
+        return len(lost)
+
+    def note(self, drop: Drop) -> None:
+        """Note a drop before it is sent, in case it gets lost after it was acknowledged."""
+        if self.journal is not None:
+            self.journal.note(drop)
+
+    def check(self, reversals: int) -> None:
+        """Raise `BackendUnavailable` unless `reversals` is the same as it was."""
+        if self.reversals != reversals:
+            raise BackendUnavailable("the shared tier came back in an earlier state meanwhile")
+
+    def among(self, names: Iterable[str]) -> list[Drop]:
+        """Return the drops that are owed under these names of keys and scopes."""
+        owed = self._owed
+        return [owed[name] for name in names if name in owed] if owed else []
 
     def covers(self, key: Key) -> bool:
         """Tell whether an entry may not be read from the shared tier yet."""
         owed = self._owed
         return bool(owed) and (key.text in owed or any(name in owed for name in key.scopes))
 
+    def bar(self, key: Key) -> None:
+        """Raise `BackendUnavailable` if an entry may not be read from the shared tier yet."""
+        if self.covers(key):
+            raise BackendUnavailable("a drop of this entry is not acknowledged yet")
+
     @contextmanager
-    def _claim(self) -> Iterator[list[tuple[str, Drop]]]:
-        """Yield by name what has to be issued now; nothing while another caller is at it."""
+    def _claim(self) -> Iterator[list[Owed]]:
+        """Yield what has to be issued now; nothing while another caller is at it."""
         if not self._claimed.acquire(blocking=False):
             yield []
             return
@@ -131,32 +174,39 @@ class PendingDrops:
         """
         paid = 0
         with self._claim() as batch:
-            for name, drop in batch:
+            for drop, owed in _bundled(batch):
+                reversals = self.reversals
+                self.note(drop)
                 try:
                     yield drop
+                    self.check(reversals)
                 except BackendRefused:
-                    self._postpone(name)
+                    self._postpone(owed)
                 else:
-                    self._forget(name, drop)
-                    paid += 1
+                    self._forget(owed)
+                    paid += len(owed)
         return paid
 
-    def _forget(self, name: str, drop: Drop) -> None:
-        """Owe a drop no longer, unless it has been owed anew meanwhile."""
+    def _forget(self, owed: Sequence[Owed]) -> None:
+        """Owe drops no longer, unless they have been owed anew meanwhile."""
         with self._lock:
-            if self._owed.get(name) is drop:
-                del self._owed[name]
+            for name, drop in owed:
+                if self._owed.get(name) is drop:
+                    del self._owed[name]
 
-    def _postpone(self, name: str) -> None:
-        """Put a drop that was refused behind the others."""
+    def _postpone(self, owed: Sequence[Owed]) -> None:
+        """Put drops that were refused behind the others."""
         with self._lock:
-            if name in self._owed:
-                self._owed[name] = self._owed.pop(name)
+            for name, _ in owed:
+                if name in self._owed:
+                    self._owed[name] = self._owed.pop(name)
 
     def renew_after_fork(self) -> None:
         """Replace the locks, which other threads of the parent may have held."""
         self._lock = threading.Lock()
         self._claimed = threading.Lock()
+        if self.journal is not None:
+            self.journal.renew_after_fork()
 
 
 def unexpected(command: object, error: Exception) -> BackendRefused:
@@ -174,7 +224,12 @@ def _widened(name: str, part: Drop, function: Scope) -> tuple[str, Drop]:
     return function.name, DropScopes((function,), life)
 
 
-def _parts(drop: Drop) -> list[tuple[str, Drop]]:
-    if isinstance(drop, DropKey):
-        return [(drop.key.text, DropKey(drop.key))]
-    return [(scope.name, DropScopes((scope,), drop.life, drop.provenance)) for scope in drop.scopes]
+def _bundled(batch: Sequence[Owed]) -> Iterator[tuple[Drop, Sequence[Owed]]]:
+    """Have what was announced in the same channels dropped by one command."""
+    for channels, group in groupby(batch, lambda owed: getattr(owed[1], "channels", ())):
+        owed = list(group)
+        if channels:
+            yield Replay(channels, tuple([name for name, _ in owed])), owed
+        else:
+            for each in owed:
+                yield each[1], [each]

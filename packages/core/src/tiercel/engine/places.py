@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Hashable
 from copy import deepcopy
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from tiercel.engine.state import RECHECK, Call, Origin, Outcome, Subject
+from tiercel.engine.state import RECHECK, Call, NotedOrigin, Origin, Outcome, Subject
 from tiercel.entry import FOREVER
 from tiercel.events import Cause, Status, Tier
 from tiercel.memory import Entry, FunctionTable
+from tiercel.memory.entry import RESERVED
 
 NEVER = math.inf
 
@@ -23,9 +25,12 @@ class Place:
     Attributes:
         trusted: Whether memory was known to be current when the place was taken.
         sent: Monotonic time when it was taken: lives count from here.
+        call: The call that the entry is for, if memory is to remember that; else None.
     """
 
     __slots__ = ("_reservation", "_table", "sent", "trusted")
+
+    call: Call | None = None
 
     def __init__(
         self,
@@ -44,17 +49,36 @@ class Place:
         """Whether nothing that it depends on was dropped since it was taken."""
         return self._reservation is not None and self._reservation.alive
 
-    def keep(self, value: Any, origin: Origin | None, deadline: float, hard: float) -> None:
-        """Put a value here, unless something was dropped meanwhile."""
-        if self._table is not None and self._reservation is not None:
-            self._table.commit(self._reservation, value, deadline, hard, fill=origin)
-            self._reservation = None
+    def keep(self, value: Any, origin: Origin | None, deadline: float, hard: float) -> bool:
+        """Put a value here, unless something was dropped meanwhile; tell whether it is here."""
+        table, reservation = self._table, self._reservation
+        if table is None or reservation is None:
+            return False
+        self._reservation = None
+        return table.commit(reservation, value, deadline, hard, fill=origin) is not None
+
+    def displace(self, key: Hashable) -> None:
+        """Have all other places of its key be given up."""
+        if self._table is not None:
+            self._table.drop_reservations_of(key, besides=self._reservation)
 
     def leave(self) -> None:
         """Give the place up; harmless if it was used."""
         if self._table is not None and self._reservation is not None:
             self._table.abandon(self._reservation)
             self._reservation = None
+
+
+NOWHERE = Place(None, None, 0.0, trusted=False)
+"""Where a function without memory keeps its values."""
+
+
+class NotedPlace(Place):
+    """A place that knows for which call it is."""
+
+    __slots__ = ("call",)
+
+    call: Call | None
 
 
 class Recalled(Struct, gc=False):
@@ -71,14 +95,19 @@ class Recalled(Struct, gc=False):
 
 def reserve(subject: Subject, call: Call) -> Place:
     """Take a place in memory; one without memory where the function has none."""
-    now = subject.engine.clock.monotonic()
     table = subject.table
     if table is None:
-        return Place(None, None, now, trusted=False)
+        return NOWHERE
+    now = subject.engine.clock.monotonic()
     text = None if subject.backend is None else call.key.text
     scopes = call.key.scopes[: table.partitions + 1]
     reservation = table.reserve(call.memory_key, text, scopes, call.tags)
-    return Place(table, reservation, now, subject.engine.trusts_memory())
+    trusted = subject.engine.trusts_memory()
+    if not subject.recounts:
+        return Place(table, reservation, now, trusted)
+    place = NotedPlace(table, reservation, now, trusted)
+    place.call = call
+    return place
 
 
 def recall(subject: Subject, call: Call) -> Recalled | None:
@@ -92,13 +121,35 @@ def recall(subject: Subject, call: Call) -> Recalled | None:
         return None  # dropped between the look-up and now: its value is gone
 
 
+def why_missing(subject: Subject, call: Call) -> Cause:
+    """Return why memory, where it is the only tier, has nothing to serve; ABSENT if nobody asks.
+
+    A drop of a function leaves no trace of single entries: a key counts as dropped if it could
+    have been there. Of evicted entries those are known that left without a second hit.
+    """
+    table, dropped = subject.table, subject.engine.dropped
+    if table is None or not subject.watched:
+        return Cause.ABSENT
+    entry = table.entries.get(call.memory_key)
+    if entry is not None and entry.hard > RESERVED:
+        if entry.part.served:
+            return Cause.EXPIRED
+    elif table.was_evicted(call.memory_key):
+        return Cause.EVICTED
+    life = math.inf if callable(subject.policy.ttl) else subject.policy.lives(subject.policy.ttl)[1]
+    names = (call.key.text, *call.key.scopes)
+    call.dropped_by = dropped.of(names, subject.engine.clock.time() - life)
+    dropped.forget(call.key.text)
+    return Cause.ABSENT if call.dropped_by is None else Cause.DROPPED
+
+
 def leftover(subject: Subject, call: Call, grace: float) -> Outcome | None:
     """Return an entry of a memory-only function that ended at most `grace` seconds ago."""
     entry = subject.table.find(call.memory_key) if subject.table is not None else None
     now = subject.engine.clock.monotonic()
     if entry is None:
         return None
-    origin = _origin(subject, entry)
+    origin = origin_of(subject, entry)
     if now >= origin.soft_end + grace:
         return None
     age, left = now - origin.born, entry.hard - now
@@ -107,7 +158,7 @@ def leftover(subject: Subject, call: Call, grace: float) -> Outcome | None:
 
 def _served(subject: Subject, entry: Entry) -> Recalled | None:
     now = subject.engine.clock.monotonic()
-    origin = _origin(subject, entry)
+    origin = origin_of(subject, entry)
     hard = entry.hard
     if now >= hard:
         return None
@@ -136,6 +187,8 @@ def _served(subject: Subject, entry: Entry) -> Recalled | None:
         subject.stats.stale += 1
     else:
         subject.stats.memory_hits += 1
+        if subject.memory_hit is not None:
+            subject.engine.observers.memory_hit(subject.memory_hit)
     return Recalled(outcome, refresh)
 
 
@@ -148,8 +201,8 @@ def remember(
     stored: bool,
     took: float,
     since: float | None = None,
-) -> None:
-    """Keep a value in memory for what is left of its life.
+) -> bool:
+    """Keep a value in memory for what is left of its life; tell whether it is there.
 
     Its life counts from `since`, by default from when `place` was taken; trust from the latter.
 
@@ -157,26 +210,39 @@ def remember(
     which a drop elsewhere must show.
     """
     if subject.table is None:
-        return
-    start = place.sent if since is None else since
-    value = deepcopy(outcome.value) if subject.policy.copy else outcome.value
-    hard = start + min(outcome.left, FOREVER)
+        return False
+    start, value = place.sent if since is None else since, outcome.value
+    if subject.policy.copy:
+        try:
+            value = deepcopy(value)
+        except Exception as error:
+            subject.report("a result cannot be copied, as copy=True asks; memory keeps none", error)
+            return False
+    soft_end, hard = start + soft_left, start + min(outcome.left, FOREVER)
+    if hard == soft_end:
+        hard = soft_end  # one object instead of two, for each entry
     if subject.plain and outcome.written is Status.MISS and not outcome.error:
-        place.keep(value, None, start + soft_left, hard)
-        return
+        return place.keep(value, None, soft_end, hard)
     followed = subject.backend is not None and place.trusted and stored
     trusted_for = RECHECK if followed else subject.engine.max_lag
     recheck_at = NEVER if subject.backend is None else place.sent + trusted_for
     origin = Origin(
         start - outcome.age,
-        start + soft_left,
+        soft_end,
         recheck_at,
-        _ahead_at(subject, start + soft_left, took),
+        _ahead_at(subject, soft_end, took),
         followed,
         outcome.written,
         outcome.error,
     )
-    place.keep(value, origin, _deadline(subject, origin), hard)
+    if place.call is not None:
+        origin = _noted(origin, place.call)
+    return place.keep(value, origin, _deadline(subject, origin), hard)
+
+
+def _noted(origin: Origin, call: Call) -> NotedOrigin:
+    known = structs.asdict(origin)
+    return NotedOrigin(**known, args=call.args, kwargs=call.kwargs, key=call.key)
 
 
 def _ahead_at(subject: Subject, soft_end: float, took: float) -> float:
@@ -185,7 +251,7 @@ def _ahead_at(subject: Subject, soft_end: float, took: float) -> float:
     return soft_end + took * beta * math.log(1.0 - random.random()) if beta else NEVER
 
 
-def _origin(subject: Subject, entry: Entry) -> Origin:
+def origin_of(subject: Subject, entry: Entry) -> Origin:
     """Return where an entry came from; of a plain one its life tells that."""
     if entry.fill is not None:
         origin: Origin = entry.fill

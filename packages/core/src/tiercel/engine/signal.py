@@ -5,28 +5,30 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+
+from msgspec import Struct, field
 
 
-class Signal:
+class Signal(Struct, eq=False, kw_only=True):
     """Set once; everybody who waits or comes later goes on.
 
     Cheaper than an `Event` until somebody really waits, and usable from threads and event loops
-    at once.
+    at once. There is no lock: who waits looks again after he has registered, so either he sees
+    that it is set, or he is found by who sets it.
     """
 
-    __slots__ = ("_lock", "_wakers", "is_set")
-
-    def __init__(self) -> None:
-        self.is_set = False
-        self._lock = threading.Lock()
-        self._wakers: list[Callable[[], object]] | None = []
+    is_set: bool = False
+    _wakers: list[Callable[[], object]] = field(default_factory=list)
 
     def set(self) -> None:
         """Let everybody go on."""
-        with self._lock:
-            wakers, self._wakers = self._wakers, None
-            self.is_set = True
-        for wake in wakers or ():
+        self.is_set = True
+        while self._wakers:
+            try:
+                wake = self._wakers.pop(0)
+            except IndexError:
+                return  # he who waited is gone, or another sets it, too
             wake()
 
     def wait(self, timeout: float) -> bool:
@@ -67,13 +69,12 @@ class Signal:
         return True
 
     def _register(self, wake: Callable[[], object]) -> bool:
-        with self._lock:
-            if self._wakers is None:
-                return False
-            self._wakers.append(wake)
-            return True
+        self._wakers.append(wake)
+        if self.is_set:
+            self._forget(wake)
+            return False
+        return True
 
     def _forget(self, wake: Callable[[], object]) -> None:
-        with self._lock:
-            if self._wakers is not None and wake in self._wakers:
-                self._wakers.remove(wake)
+        with suppress(ValueError):
+            self._wakers.remove(wake)

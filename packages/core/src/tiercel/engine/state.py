@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -10,23 +11,31 @@ from weakref import WeakValueDictionary
 from msgspec import Struct
 
 from tiercel.clock import Clock
-from tiercel.contracts.backend import Backend, Capability, Key, Scope
+from tiercel.contracts.backend import Backend, Begin, Capability, Key, Scope
 from tiercel.contracts.codec import Codec
 from tiercel.contracts.dispatcher import Dispatcher, Task
+from tiercel.contracts.index import Index
 from tiercel.engine.channel import Channel, ChannelThread
-from tiercel.engine.flights import Flights
+from tiercel.engine.flights import Flight, Flights
 from tiercel.engine.keeper import Keeper
+from tiercel.engine.lives import claim_life, longest_life, stamp_life
 from tiercel.engine.outage import Breaker, BreakerOpen, PendingDrops
 from tiercel.engine.reports import Reports
+from tiercel.engine.telling import LastDrops, Telling
 from tiercel.engine.wakes import Wakes
-from tiercel.entry import FOREVER
-from tiercel.events import Cause, Event, EventKind, Operation, OperationKind, Status, Tier
+from tiercel.errors import BackendRefused
+from tiercel.events import Cause, Event, EventKind, Provenance, Status, Tier
+from tiercel.keys.layout import FENCE
 from tiercel.memory import FunctionTable, MemoryTier
 from tiercel.plugins.observing import Observers
 from tiercel.policy import Policy
 
 if TYPE_CHECKING:
+    from tiercel.engine.builds import Builds
+    from tiercel.engine.effects import Steps
+    from tiercel.engine.index import Notes
     from tiercel.engine.places import Place
+    from tiercel.engine.turns import Turns
 
 log = logging.getLogger("tiercel")
 
@@ -42,6 +51,7 @@ class Engine:
         follower: The thread that does so; None where tests step the channel themselves.
         keeper: What renews leases during long computations; None likewise.
         named: The living functions of this cache by name.
+        dropped: Who dropped what; kept where there is no shared tier that knows it.
         max_lag: Seconds that memory may serve an entry after it was dropped elsewhere.
     """
 
@@ -65,6 +75,7 @@ class Engine:
         self.breaker = Breaker(clock)
         self.reports = Reports(clock)
         self.pending = PendingDrops()
+        self.dropped = LastDrops()
         self.wakes = Wakes(backend) if backend is not None else None
         self.channel = Channel(memory, clock, max_lag) if pushes and memory is not None else None
         self.named: WeakValueDictionary[str, Any] = WeakValueDictionary()
@@ -75,6 +86,7 @@ class Engine:
         """Forget what belongs to the parent process: threads, leases, and trust in memory."""
         self.breaker.renew_after_fork()
         self.pending.renew_after_fork()
+        self.dropped.renew_after_fork()
         if self.follower is not None:
             self.follower.forget()
         if self.wakes is not None:
@@ -97,6 +109,12 @@ class Engine:
             if self.wakes is not None:
                 self.wakes.wake_all()
 
+    def disown(self, asked: Begin, error: BaseException) -> None:
+        """See to it that a lease is given back which may have been granted without an answer."""
+        refused = isinstance(error, (BreakerOpen, BackendRefused))
+        if not refused and self.keeper is not None and asked.token is not None:
+            self.keeper.give_back(asked.token, asked.key, asked.lease, asked.claim)
+
     def found(self) -> None:
         """Take note that the shared tier answered after it had failed."""
         if self.breaker.succeeded():
@@ -109,7 +127,7 @@ class Engine:
             self.observers.event(Event(kind, self.name, error=error, **about))
 
 
-class Subject:
+class Subject(Telling):
     """One cached function on one cache: everything a call needs besides its arguments.
 
     Attributes:
@@ -122,12 +140,27 @@ class Subject:
         ttl: Life of a result, called likewise; None: `policy.ttl` is a plain value.
         refreshing: The rights under which entries are being refreshed; one is gone as soon as its
             task is, performed or not.
+        overtaken: The computations that somebody did not wait for, and got an old entry instead.
         refresh_task: Makes the task that refreshes a stale entry under a right already taken.
         missing: Share of the reads of the shared tier that missed, lately.
-        watched: Whether anybody listens.
+        limited: Whether callers wait for a limited time.
         ages: Whether it depends on its age what becomes of an entry.
         stamp_life: Seconds that a stamp lives at least: longer than any entry under it.
+        notes: What its calls become in an index; None without one.
+        index: Its index in the shared tier; None without one, or where the tier keeps none.
+        recounts: Whether memory keeps the arguments of calls, as there is no such index.
+        builds: What is built in the background; None where callers compute.
+        claim: Seconds that a claim to the only allowed computation lives; 0: others may follow.
+        usual: Whether nothing is left to decide after a computation in its shared tier: no
+            predicate, no callable and no claim takes part, and its leases are exact.
+        turns: Whose turn it is to have entries refreshed, where that is not left to their leases.
     """
+
+    turns: Turns
+    notes: Notes | None = None
+    index: Index | None = None
+    recounts = False
+    builds: Builds | None = None
 
     def __init__(
         self,
@@ -143,7 +176,7 @@ class Subject:
         keep: Callable[..., Any] | None,
         ttl: Callable[..., Any] | None,
         dispatcher: Callable[[], Dispatcher],
-        refresh_task: Callable[[Call, Right], Task],
+        refresh_task: Callable[[Subject, Call, Right], Task],
     ) -> None:
         self.engine = engine
         self.name = name
@@ -163,37 +196,42 @@ class Subject:
         )
         self.flights = Flights()
         self.refreshing: WeakValueDictionary[Hashable, Right] = WeakValueDictionary()
+        self.overtaken: dict[Hashable, Flight] = {}
         self.stats = Counts()
         self.missing = 0.0
-        self.watched = bool(engine.observers)
+        self.refusals = set()
+        self.observe()
+        self.limited = policy.is_limited
         self.ages = bool(policy.grace or policy.refresh_ahead)
-        self.stamp_life = _stamp_life(policy)
+        self.stamp_life = stamp_life(policy)
+        if engine.pending.journal is not None:
+            engine.pending.journal.cover(function_scope, self.stamp_life)
         self.plain = self.backend is None and policy.is_plain
         capabilities = self.backend.capabilities if self.backend is not None else frozenset()
         self.fenced = Capability.ATOMIC in capabilities
+        self.claim = claim_life(f"{name} on cache {engine.name!r}", policy, capabilities)
+        decided = keep is None and not callable(policy.ttl) and not self.claim
+        self.usual = decided and self.fenced
 
-    def start(self, kind: OperationKind, call: Call) -> Watched | None:
-        """Tell the observers that an operation begins; None where nobody listens."""
-        if not self.watched:
-            return None
-        return self._watch(Operation(kind, self.engine.name, self.name, call.key.text))
+    def renew_after_fork(self) -> None:
+        """Forget the computations that other threads of the parent were at."""
+        self.flights.clear()
+        self.refreshing.clear()
+        self.overtaken.clear()
+        if self.builds is not None:
+            self.builds.clear()
 
-    def start_drop(self, scopes: Sequence[Scope]) -> Watched | None:
-        """Tell the observers that scopes are being dropped; None where nobody listens."""
-        if not self.watched:
-            return None
-        names = {"scopes": tuple(scope.name for scope in scopes)}
-        drop = Operation(OperationKind.DROP, self.engine.name, self.name, attributes=names)
-        return self._watch(drop)
-
-    def _watch(self, operation: Operation) -> Watched:
-        return Watched(operation, self.engine.observers.start(operation))
-
-    def end(self, watched: Watched | None, error: BaseException | None = None) -> None:
-        """Tell the observers that the operation has ended."""
-        if watched is not None:
-            watched.operation.error = error
-            self.engine.observers.end(watched.operation, watched.started)
+    def keep_index(self, notes: Notes, limit: int) -> None:
+        """Have the entries listed, in the shared tier if that is possible, else in memory."""
+        self.notes = notes
+        name, capabilities = self.function_scope.name, frozenset[Capability]()
+        if self.backend is not None:
+            capabilities = self.backend.capabilities
+        if capabilities >= {Capability.INDEX, Capability.ATOMIC}:
+            longest = longest_life(self.policy)
+            self.index = Index(name, f"{name}{FENCE}", limit, longest, self.stamp_life)
+        else:
+            self.recounts, self.plain = True, False
 
     def report(self, what: str, error: BaseException) -> None:
         """Count trouble that no caller sees, and log it, once in a while for each kind.
@@ -209,19 +247,6 @@ class Subject:
             log.warning("%s on cache %r: %s: %s%s", self.name, self.engine.name, what, error, more)
 
 
-def _stamp_life(policy: Policy) -> float:
-    ttl = policy.ttl
-    longest = FOREVER if ttl is None or callable(ttl) else ttl + policy.grace
-    return min(FOREVER, max(2 * longest, 86_400.0))
-
-
-class Watched(Struct, gc=False):
-    """An operation that observers were told of, with what they want back at its end."""
-
-    operation: Operation
-    started: tuple[Any, ...]
-
-
 class Counts:
     """How the calls of one function were served, as plain integers."""
 
@@ -231,6 +256,7 @@ class Counts:
         "errors",
         "memory_hits",
         "refused",
+        "seconds",
         "shared_hits",
         "stale",
     )
@@ -246,6 +272,7 @@ class Counts:
     coalesced: int
     refused: int
     errors: int
+    seconds: float
 
 
 class Call(Struct, gc=False):
@@ -255,8 +282,9 @@ class Call(Struct, gc=False):
         args: As given.
         kwargs: As given.
         key: Its identity in the shared tier.
-        memory_key: Its identity in the memory tier: typed arguments, or the key's text.
+        memory_key: Its identity in the memory tier: typed arguments, or what `canonical` returns.
         tags: Names of the scopes of its tags; they stand last among the scopes of the key.
+        dropped_by: Who dropped what was stored for it, once a look at the tiers has shown that.
     """
 
     args: Sequence[Any]
@@ -264,6 +292,12 @@ class Call(Struct, gc=False):
     key: Key
     memory_key: Hashable
     tags: tuple[str, ...] = ()
+    dropped_by: Provenance | None = None
+
+
+def canonical(text: str) -> Hashable:
+    """Return the identity in memory of a call that has no fast key; equal to no fast key."""
+    return (text,)
 
 
 class Right(Struct, weakref=True, eq=False):
@@ -276,6 +310,11 @@ class Right(Struct, weakref=True, eq=False):
         written: What the entry will say of how it was written.
         announce: Whether other processes must forget what they have in memory.
         refused: Whether the fill was refused, because something was dropped meanwhile.
+        lost: Whether the fill failed, so that the shared tier does not have the value.
+        floor: Seconds of life from which the stored entry counts as refreshed by another.
+        until: Monotonic time from which its lease is not renewed any more.
+        given_up: Called with what was raised, or None for a result that may not be stored, before
+            the right is given back unused.
     """
 
     place: Place
@@ -284,6 +323,10 @@ class Right(Struct, weakref=True, eq=False):
     written: Status = Status.MISS
     announce: bool = False
     refused: bool = False
+    lost: bool = False
+    floor: float = 0.0
+    until: float = math.inf
+    given_up: Callable[[BaseException | None], Steps[None]] | None = None
 
 
 class Origin(Struct, gc=False):
@@ -308,6 +351,20 @@ class Origin(Struct, gc=False):
     error: bool = False
 
 
+class NotedOrigin(Origin, gc=True, kw_only=True):
+    """The same, with the call that the value is the result of.
+
+    Attributes:
+        args: As given.
+        kwargs: As given.
+        key: The identity of the call.
+    """
+
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    key: Key
+
+
 class Outcome(Struct, gc=False):
     """How a call ended.
 
@@ -317,9 +374,10 @@ class Outcome(Struct, gc=False):
         tier: Where the value came from.
         cause: Why it had to be computed; None for hits.
         age: Seconds since the entry was filled; 0 if just computed.
-        left: Seconds until the entry ends; infinite without expiry; 0 if it was not stored.
+        left: Seconds until the entry ends; infinite without expiry; 0 if it is not to be stored.
         written: How the entry was written.
         error: Whether `value` is a cached exception to raise.
+        stored: Whether any tier has taken it, if it was just computed.
     """
 
     value: Any
@@ -330,3 +388,4 @@ class Outcome(Struct, gc=False):
     left: float = 0.0
     written: Status = Status.MISS
     error: bool = False
+    stored: bool = False

@@ -21,7 +21,7 @@ class BoundMethod(Struct, eq=False):
 
     if TYPE_CHECKING:  # What is generated for each function takes its place.
 
-        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+        def __call__(self, /, *args: Any, **kwargs: Any) -> Any: ...
 
     @property
     def __self__(self) -> Any:

@@ -7,8 +7,8 @@ import inspect
 import linecache
 import time
 import weakref
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from inspect import Parameter
 from itertools import count as counter
 from typing import Any, Literal
@@ -34,6 +34,8 @@ class HitPath:
         hits: Returns how many hits were served.
         reset_hits: Returns the same and starts again at zero.
         set_clock: Called with another clock, for a cache whose clock is not the system's.
+        tell: Called with what is to be called on each hit, or None. Puts the variant of the code
+            in place that does so, or the one that knows nothing of it.
         bound: For a method: what to call with an object to get the bound method.
     """
 
@@ -43,6 +45,7 @@ class HitPath:
     hits: Callable[[], int]
     reset_hits: Callable[[], int]
     set_clock: Callable[[Callable[[], float]], None]
+    tell: Callable[[Callable[[], object] | None], None]
     bound: type[BoundMethod] | None = None
 
 
@@ -52,6 +55,7 @@ def compile_hit_path(
     arguments: Sequence[str] | None,
     table: FunctionTable | LateTable,
     slow: Callable[..., Any],
+    glance: Callable[..., Any] | None = None,
     clock: Callable[[], float] = time.monotonic,
     ttl: bool = True,
     count: bool = True,
@@ -70,10 +74,12 @@ def compile_hit_path(
         table: Where its entries are. Nested partitions are checked as its `partitions` says.
         slow: Called with the caller's arguments whenever there is no hit, outside any exception
             handler. Awaited if the function is asynchronous.
+        glance: Where no fast key is possible, called before `slow`, and never awaited; what it
+            returns is served unless it is None.
         clock: Monotonic seconds.
         ttl: Whether entries have deadlines. Without, dropping still works.
         count: Whether hits are counted; exact only while no two threads hit at once.
-        on_hit: Called on each hit, must not raise.
+        on_hit: Called on each hit, must not raise; see `HitPath.tell`.
         asynchronous: Whether to generate an `async def`; None: as the target is.
         method: Whether the target's first parameter is an object whose identity is no part of
             the key (`shared`) or in it by its `__cache_key__()` (`keyed`). None: no method.
@@ -99,13 +105,19 @@ def compile_hit_path(
         arguments,
         ttl=ttl,
         count=count,
-        told=on_hit is not None,
+        told=False,
         asynchronous=asynchronous,
         method=method,
         partitions=table.partitions,
+        glances=glance is not None,
         names=names,
-    ).text()
-    made = _execute(source, target, slow, clock, on_hit)
+    )
+    made = _execute(source.text(), target, slow, glance, clock, None)
+    told = replace(source, told=True)
+    tell = _teller(made, lambda: _execute(told.text(), target, slow, glance, clock, None))
+    if on_hit is not None:
+        tell(on_hit)
+        source = told
     table.follow(made["rebind"])
     function = _dress(made["call"], target, parameters)
     bound = None
@@ -113,7 +125,33 @@ def compile_hit_path(
         call = _dress(made["bound"], target, parameters)
         bound = bound_class(call, function, target, bound_type)
     key = _dress(made["key"], target, parameters)
-    return HitPath(function, key, source, made["hits"], made["reset"], made["retime"], bound)
+    services = made["hits"], made["reset"], made["retime"], tell
+    return HitPath(function, key, source.text(), *services, bound)
+
+
+def _teller(
+    made: Mapping[str, Any], remake: Callable[[], Mapping[str, Any]]
+) -> Callable[[Callable[[], object] | None], None]:
+    """Return what swaps the code of the generated functions for that of the variant that tells.
+
+    Both have the same free variables, so code fits the closures of the other; and whoever holds
+    the functions already gets the new code.
+    """
+    swapped = {name: made[name] for name in ("call", "bound") if name in made}
+    plain = [function.__code__ for function in swapped.values()]
+    telling: list[Any] = []  # kept alive, as the source is for tracebacks
+
+    def tell(on_hit: Callable[[], object] | None) -> None:
+        if on_hit is not None:
+            made["tell"](on_hit)
+            if not telling:
+                variant = remake()
+                telling.extend(variant[name] for name in swapped)
+        codes = [each.__code__ for each in telling] if on_hit is not None else plain
+        for function, code in zip(swapped.values(), codes, strict=True):
+            function.__code__ = code
+
+    return tell
 
 
 def _execute(source: str, target: Callable[..., Any], *bindings: Any) -> dict[str, Any]:

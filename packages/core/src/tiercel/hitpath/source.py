@@ -25,6 +25,10 @@ def reset():
     counted, {hits} = {hits}, 0
     return counted
 
+def tell(function):
+    nonlocal {on_hit}
+    {on_hit} = function
+
 return locals()"""
 
 _STARS: dict[object, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
@@ -55,6 +59,7 @@ class Source:
     asynchronous: bool
     method: str | None
     partitions: int
+    glances: bool
     names: Names
 
     def text(self) -> str:
@@ -65,8 +70,9 @@ class Source:
             holder = self.parameters[0].replace(name=n.bound)
             receiver = f"{n.bound}.instance"
             inner += ["", *self._call("bound", [holder, *self.parameters[1:]], receiver)]
-        inner += ["", *_SERVICES.format(table=n.table, hits=n.hits, clock=n.clock).splitlines()]
-        given = (n.slow, n.clock, n.on_hit, n.vetted, n.type, n.int, n.str, n.Exception)
+        names = {role: getattr(n, role) for role in ("table", "hits", "clock", "on_hit")}
+        inner += ["", *_SERVICES.format(**names).splitlines()]
+        given = (n.slow, n.glance, n.clock, n.on_hit, n.vetted, n.type, n.int, n.str, n.Exception)
         head = f"def make({', '.join(given)}):"
         lines = [head, f"    {n.table} = {{}}", f"    {n.hits} = 0", "", *_indented(inner)]
         return "\n".join(lines) + "\n"
@@ -78,13 +84,21 @@ class Source:
         missed = f"return {wait}{n.slow}({forward})"
         head = f"{prefix}def {name}({_declared(parameters)}):"
         if self.arguments is None:
-            return [head, f"    {missed}"]
-        body = [f"nonlocal {n.hits}"] if self.count else []
+            return [head, *_indented([*self._glance(forward), missed])]
+        # The observer is named in either variant, so that the code of one can replace the other's.
+        body = [f"nonlocal {n.hits}, {n.on_hit}" if self.count else f"nonlocal {n.on_hit}"]
         if variadic := self._variadic():
             body += [f"if {' or '.join(variadic)}:", f"    {missed}"]
         body += ["try:", *_indented(self._lookup(receiver or self._receiver()))]
         body += [f"except {n.Exception}:", "    pass", missed]
         return [head, *_indented(body)]
+
+    def _glance(self, forward: str) -> list[str]:
+        n = self.names
+        if not self.glances:
+            return []
+        seen = f"{n.value} = {n.glance}({forward})"
+        return [seen, f"if {n.value} is not None:", f"    return {n.value}"]
 
     def _lookup(self, receiver: str) -> list[str]:
         n = self.names
@@ -114,6 +128,8 @@ class Source:
         checks = [f"not {name}" for name in self._variadic()]
         checks += [f"{n.vetted}({kind})" for kind in kinds]
         body = self._identify(receiver)
+        if body:  # an object that fields or an encoder identify has no `__cache_key__`
+            body = ["try:", *_indented(body), f"except {n.Exception}:", "    return None"]
         body += [f"if {' and '.join(checks) or True}:", f"    return {self._fast_key(receiver)}"]
         return [head, *_indented(body), "    return None"]
 
@@ -131,8 +147,8 @@ class Source:
         elif len(keyed) == 1:  # What nothing else in a table equals spares its type.
             (name,), kind = keyed, n.kind
             return (
-                f"({name},) if ({kind} := {n.type}({name})) is {n.str}"
-                f" else {name} if {kind} is {n.int} else ({kind}, {name})"
+                f"{name} if ({kind} := {n.type}({name})) is {n.int} or {kind} is {n.str}"
+                f" else ({kind}, {name})"
             )
         return f"({', '.join(parts)})"
 

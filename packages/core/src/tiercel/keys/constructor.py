@@ -29,15 +29,17 @@ class KeyOptions:
         key_identifier: Stands instead of the name of the function; functions that share one, and
             have the same fields, share their entries.
         max_key_suffix_length: With `hash_suffix_on_overflow`, a longer suffix is replaced by its
-            digest; without, only one that would make the key longer than 230 bytes is.
-        hash_suffix_on_overflow: Whether `max_key_suffix_length` is in force.
+            digest; without, only one that would make the key longer than 230 bytes is. None: as
+            the application is configured.
+        hash_suffix_on_overflow: Whether `max_key_suffix_length` is in force. None: as the
+            application is configured.
     """
 
     namespace: str = ""
     version: int | str = 1
     key_identifier: str = ""
     max_key_suffix_length: int | None = None
-    hash_suffix_on_overflow: bool = False
+    hash_suffix_on_overflow: bool | None = None
 
     def __post_init__(self) -> None:
         length = self.max_key_suffix_length
@@ -49,9 +51,9 @@ class KeyOptions:
             "a positive integer or None",
             length is None or (type(length) is int and length > 0),
         )
-        self._check(
-            "hash_suffix_on_overflow", "True or False", type(self.hash_suffix_on_overflow) is bool
-        )
+        chosen = self.hash_suffix_on_overflow
+        fits = chosen is None or type(chosen) is bool
+        self._check("hash_suffix_on_overflow", "True or False", fits)
 
     def _check(self, option: str, expected: str, valid: bool) -> None:
         if not valid:
@@ -204,6 +206,8 @@ def InlineKeyConstructor(  # noqa: N802 - reads like the class that it returns
     if not isinstance(fields, Mapping):
         raise ConfigurationError(f"fields must be a dict of key fields, not {fields!r}")
     for name, field in fields.items():
+        if not isinstance(name, str):
+            raise ConfigurationError(f"key fields have texts as names, not {name!r}")
         if not isinstance(field, KeyField):
             raise ConfigurationError(f"fields[{name!r}] must be a key field, not {field!r}")
     _check_options("InlineKeyConstructor", options)
@@ -220,7 +224,7 @@ def as_constructor(value: Any) -> type[KeyConstructor]:
     """Accept every way to say how keys are built.
 
     Args:
-        value: A key constructor, an instance of one, a dict of key fields, a dict as
+        value: A key constructor, an instance of one, a key field, a dict of key fields, a dict as
             `InlineKeyConstructor` takes keywords (with "fields"), or None for all arguments.
 
     Raises:
@@ -236,7 +240,11 @@ def as_constructor(value: Any) -> type[KeyConstructor]:
         if "fields" in value and not isinstance(value["fields"], KeyField):
             return InlineKeyConstructor(**value)
         return InlineKeyConstructor(value)
-    raise ConfigurationError(f"key must be a KeyConstructor or a dict of key fields, not {value!r}")
+    if isinstance(value, KeyField):
+        return InlineKeyConstructor({"key": value})
+    raise ConfigurationError(
+        f"key must be a KeyConstructor, a key field or a dict of key fields, not {value!r}"
+    )
 
 
 def _drop(wrapper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

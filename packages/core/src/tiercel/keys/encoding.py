@@ -21,7 +21,7 @@ from tiercel.contracts.integration import Encoder
 from tiercel.contracts.key_field import StandsFor
 from tiercel.errors import ConfigurationError, UnkeyableValue
 from tiercel.keys.composites import CONTAINERS, SORTED_LISTS, Composite, composite_for, declared
-from tiercel.keys.names import Refused, class_text, describe, is_importable
+from tiercel.keys.names import Refused, class_text, describe, is_importable, name_of
 from tiercel.keys.scalars import (
     SCALARS,
     class_value_text,
@@ -29,6 +29,7 @@ from tiercel.keys.scalars import (
     is_numpy_scalar,
     numpy_text,
     path_text,
+    written_text,
 )
 
 
@@ -73,6 +74,11 @@ class Encoders:
         if self._sorting is not None:
             self._sorting.add(kind, encoder)
 
+    def asks(self, kind: type) -> bool:
+        """Tell whether instances of a type stand in keys by one value, which they are asked for."""
+        added = (each in self._added or name_of(each) in self._added for each in kind.__mro__)
+        return declared(kind, "__cache_key__") is not None or any(added)
+
     @property
     def sorting_lists(self) -> Encoders:
         """The same encoders, but the order of the items of lists and tuples does not count."""
@@ -115,6 +121,8 @@ class Encoders:
         return composite
 
     def _search(self, kind: type) -> Composite:
+        if issubclass(kind, KeyText):
+            return _text_said
         if (method := declared(kind, "__cache_key__")) is not None:
             return _by_encoder(kind, _bound(method))
         for base in kind.__mro__:
@@ -133,6 +141,26 @@ def _scalar(text: Any) -> Composite:
     return lambda value, _: text(value)
 
 
+class KeyText:
+    """Stands for an object of which nothing is there but its text in keys, and perhaps attributes.
+
+    Attributes:
+        text: The text; None: it is not known either.
+    """
+
+    def __init__(self, text: str | None) -> None:
+        self.text = text
+
+    def __cache_key__(self) -> Any:
+        return self  # no value by which memory knows objects of the kind that this stands for
+
+
+def _text_said(value: KeyText, _: Any) -> str:
+    if value.text is None:
+        raise Refused(KeyText, "its object is not there", "say which one it is")
+    return value.text
+
+
 _KNOWN: Final[dict[type, Composite]] = {
     **{kind: _scalar(text) for kind, text in SCALARS.items()},
     **CONTAINERS,
@@ -149,7 +177,13 @@ def _plain_kind(kind: type) -> Composite | None:
         return _scalar(path_text)
     if is_numpy_scalar(kind):
         return _scalar(numpy_text)
+    if kind.__module__ in _WRITTEN and kind.__str__ is not object.__str__:
+        return _scalar(written_text)
     return None
+
+
+_WRITTEN: Final = frozenset({"ipaddress", "pydantic.networks"})
+"""Modules whose classes can be made again from the text that they are written as."""
 
 
 def _is_whole(kind: type) -> bool:
@@ -169,18 +203,26 @@ def _bound(method: Any) -> Encoder:
     return method  # type: ignore[no-any-return]
 
 
+_UNSAID: Final = ("it has no text that identifies it", "pass something else")
+
+
 def _by_encoder(kind: type, encoder: Encoder) -> Composite:
+    title = class_text(kind) if is_importable(kind) else None  # another class may take its name
+
     def encode_by_encoder(value: Any, encode: Any) -> str:
         try:
             inner = encoder(value)
         except (Refused, RecursionError):
             raise
+        except UnkeyableValue as refusal:
+            reason, fix = (*refusal.args, *_UNSAID)[:2]
+            raise Refused(kind, reason, fix) from refusal
         except Exception as error:
             reason = f"asking it for its key raised {type(error).__name__}: {error}"
             raise Refused(kind, reason, "correct __cache_key__ or its encoder") from error
         if type(inner) is StandsFor:
             return encode(inner.value)  # type: ignore[no-any-return]
-        return f"{class_text(kind)}({encode(inner)})"
+        return f"{title or class_text(kind)}({encode(inner)})"
 
     return encode_by_encoder
 

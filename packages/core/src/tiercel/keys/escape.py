@@ -7,10 +7,12 @@ the structure of a key, so no value can pretend to be structure.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from base64 import urlsafe_b64encode
-from hashlib import blake2b
 from typing import Final
+
+from tiercel.errors import ConfigurationError
 
 _is_plain = re.compile(r"[A-Za-z0-9_.@/+~-]*").fullmatch
 _BYTES: Final = tuple(
@@ -52,6 +54,42 @@ def quote(text: str) -> str:
 
 
 def digest(text: str) -> str:
-    """The 256-bit BLAKE2b digest (RFC 7693) of an ASCII text; no value is written like it."""
-    raw = blake2b(text.encode("ascii"), digest_size=32).digest()
+    """The 256-bit digest of an ASCII text, BLAKE2b (RFC 7693) unless another algorithm was chosen.
+
+    No value is written like it.
+    """
+    data = text.encode("ascii")
+    if _algorithm is None:
+        raw = hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
+    else:
+        raw = hashlib.new(_algorithm, data).digest()[:_DIGEST_BYTES]
     return "#" + urlsafe_b64encode(raw)[:43].decode("ascii")
+
+
+_DIGEST_BYTES: Final = 32
+_algorithm: str | None = None
+
+
+def choose_algorithm(name: str | None) -> None:
+    """Choose what digests are made with from now on; every process must choose the same.
+
+    Args:
+        name: As `hashlib.new` takes it; None: BLAKE2b.
+
+    Raises:
+        ConfigurationError: There is no such algorithm, or its digests are shorter than 256 bits.
+    """
+    global _algorithm
+    if name is not None:
+        try:
+            size = hashlib.new(name).digest_size
+        except (ValueError, TypeError) as error:
+            known = ", ".join(sorted(hashlib.algorithms_guaranteed))
+            raise ConfigurationError(
+                f"there is no hash algorithm {name!r}; there are: {known}"
+            ) from error
+        if size < _DIGEST_BYTES:
+            raise ConfigurationError(
+                f"digests of {name} have {size * 8} bits, keys need 256: choose sha256, for example"
+            )
+    _algorithm = name

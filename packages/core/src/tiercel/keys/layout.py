@@ -3,6 +3,7 @@
     prefix:namespace:function:v1:partition:suffix      an entry
     prefix:namespace:function:v1!2.9f31c07a            the scope of a function with two partitions
     prefix:namespace:function:v1:partition!2.9f31c07a  the scope of a partition
+    prefix:namespace:function:v1!2.9f31c07a!fence      the fence of a function with an index
 
 What stands between two colons never holds one. Parts that follow the version hold a `=` or are
 digests, and versions neither, so the texts tell themselves apart also where the namespace is left
@@ -18,7 +19,17 @@ from typing import Final
 
 from tiercel.errors import ConfigurationError
 from tiercel.keys.constructor import KeyOptions, is_version
-from tiercel.keys.escape import DIGEST_LENGTH, digest, escape, escape_name, is_plain
+from tiercel.keys.escape import (
+    DIGEST_LENGTH,
+    choose_algorithm,
+    digest,
+    escape,
+    escape_name,
+    is_plain,
+)
+
+FENCE: Final = "!fence"
+"""What follows the name of a function's scope in that of its fence, see `contracts.index`."""
 
 MAX_KEY_LENGTH: Final = 230
 MAX_PARTITION_FIELDS: Final = 8
@@ -85,9 +96,54 @@ def make_layout(
     room = MAX_KEY_LENGTH - len(head) - 1
     partition_limit = (room - 1) // 2 if partitions else 0
     suffix_limit = room - partition_limit - 1 if partitions else room
-    if options.hash_suffix_on_overflow and options.max_key_suffix_length is not None:
-        suffix_limit = min(suffix_limit, options.max_key_suffix_length)
+    limit = options.max_key_suffix_length or _limits.max_key_suffix_length
+    if limit is not None and _hashes(options):
+        suffix_limit = min(suffix_limit, limit)
     return Layout(head, f"!{len(partitions)}.{scopes}", partition_limit, suffix_limit)
+
+
+def set_key_defaults(
+    *,
+    hash_algorithm: str | None = None,
+    max_key_suffix_length: int | None = None,
+    hash_suffix_on_overflow: bool = False,
+) -> None:
+    """Say how keys are built where no key constructor says it; for functions bound from now on.
+
+    Every process that shares entries must say the same.
+
+    Args:
+        hash_algorithm: What digests are made with, as `hashlib.new` takes it; None: BLAKE2b.
+        max_key_suffix_length: As in `KeyOptions`.
+        hash_suffix_on_overflow: As in `KeyOptions`.
+
+    Raises:
+        ConfigurationError: There is no such algorithm, it is too weak, or the length is not
+            positive.
+    """
+    global _limits
+    limits = KeyOptions(
+        max_key_suffix_length=max_key_suffix_length,
+        hash_suffix_on_overflow=hash_suffix_on_overflow,
+    )
+    choose_algorithm(hash_algorithm)
+    _limits = limits
+
+
+_limits = KeyOptions()
+
+
+def call_to_all(prefix: str, what: str) -> str:
+    """Return the name whose drop calls all processes of a cache to do something.
+
+    It is that of the fence of no function, so nothing is dropped by it.
+    """
+    return f"{prefix}!{what}{FENCE}"
+
+
+def _hashes(options: KeyOptions) -> bool:
+    chosen = options.hash_suffix_on_overflow
+    return bool(_limits.hash_suffix_on_overflow if chosen is None else chosen)
 
 
 def _head(prefix: str, function: str, options: KeyOptions, version: str) -> str:

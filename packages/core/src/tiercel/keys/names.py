@@ -10,6 +10,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
+from tiercel.codec.origin import module_of
 from tiercel.keys.escape import escape_name
 
 _unimportable: Final[WeakValueDictionary[str, type]] = WeakValueDictionary()
@@ -33,9 +34,7 @@ def describe(kind: type) -> str:
 
 def name_of(thing: type | Callable[..., Any]) -> str:
     """The name of a class or function, `module:qualname`."""
-    # A process started by multiprocessing has the main script under another name.
-    module = "__main__" if thing.__module__ == "__mp_main__" else thing.__module__
-    return f"{module}:{thing.__qualname__}"
+    return f"{module_of(thing)}:{thing.__qualname__}"
 
 
 def class_text(kind: type) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tiercel.contracts.key_field import ABSENT, KeyField, Part, Target
-from tiercel.errors import UnkeyableValue
+from tiercel.errors import ConfigurationError, UnkeyableValue
 from tiercel.keys.encoding import Encoders
 from tiercel.keys.escape import digest, escape
 
@@ -71,8 +71,10 @@ class PlannedField:
     def text(self, arguments: Mapping[str, Any]) -> str:
         """What the field puts into a key for the arguments of a call, by name."""
         text = ",".join(
-            f"{part.name}={part.text(*(arguments[name] for name in part.arguments))}"
-            for part in self.parts
+            [
+                f"{part.name}={part.text(*[arguments[name] for name in part.arguments])}"
+                for part in self.parts
+            ]
         )
         return f"{self.label}={digest(text)}" if self.field.hash_value else text
 
@@ -85,9 +87,19 @@ def plan_field(field: KeyField, target: Target, encoders: Encoders) -> PlannedFi
         UnkeyableValue: A constant has no text.
     """
     chosen = encoders.sorting_lists if field.sort_lists else encoders
-    parts = tuple(_plan_part(part, target, chosen) for part in field.parts(target))
+    parts = tuple(_plan_part(part, target, chosen) for part in _given(field, target))
     label = "+".join(part.name for part in parts)
     return PlannedField(target.attribute, field, label, parts) if parts else None
+
+
+def _given(field: KeyField, target: Target) -> Sequence[Part]:
+    given: Any = field.parts(target)
+    if isinstance(given, Sequence) and all(isinstance(each, Part) for each in given):
+        return given
+    raise ConfigurationError(
+        f"{target.function}: {type(field).__name__}.parts() must return a sequence of Part, "
+        f"not {given!r}"
+    )
 
 
 def _plan_part(part: Part, target: Target, encoders: Encoders) -> PlannedPart:

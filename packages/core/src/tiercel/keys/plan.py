@@ -31,6 +31,7 @@ class KeyPlan:
         function: The function's name.
         signature: Its signature.
         fields: The fields, in order, for explanations.
+        partition: Those by which entries are dropped together.
         exact: There is no partition: entries can be dropped one by one or all together only.
         fast_arguments: The parameters that the key depends on, if it depends on nothing else and
             they go into it as they are; else None.
@@ -43,22 +44,18 @@ class KeyPlan:
     function: str
     signature: inspect.Signature
     fields: tuple[PlannedField, ...]
+    partition: tuple[PlannedField, ...]
     exact: bool
     fast_arguments: tuple[str, ...] | None
     fast_partition: tuple[str, ...] | None
     readable_template: str
     layout: Layout
 
-    @property
-    def partition(self) -> tuple[PlannedField, ...]:
-        """The fields by which entries are dropped together, in order."""
-        return tuple(each for each in self.fields if each.field.partition)
-
     def scope(self) -> Scope:
         """What covers all entries of the function."""
         return Scope(self.layout.scope())
 
-    def partition_scope(self, *args: Any, **kwargs: Any) -> Scope:
+    def partition_scope(self, /, *args: Any, **kwargs: Any) -> Scope:
         """The smallest scope that holds every entry with these arguments.
 
         Args:
@@ -88,7 +85,22 @@ class KeyPlan:
         name = self.layout.scope(self.layout.partition(texts))
         return Scope(name, self.layout.partition(texts[:1]))
 
-    def explain(self, *args: Any, **kwargs: Any) -> dict[str, str]:
+    def leading_scope(self, *values: Any) -> Scope:
+        """The scope of the first partition fields, by their values instead of by arguments.
+
+        Raises:
+            ConfigurationError: There are fewer partition fields, or one has several values.
+        """
+        texts = []
+        for number, value in enumerate(values):
+            parts = self.partition[number].parts if number < len(self.partition) else ()
+            if len(parts) != 1:
+                raise ConfigurationError(f"{self.function} has no partition that takes {value!r}")
+            texts.append(f"{parts[0].name}={parts[0].encode(value)}")
+        name = self.layout.scope(self.layout.partition(texts))
+        return Scope(name, self.layout.partition(texts[:1]))
+
+    def explain(self, /, *args: Any, **kwargs: Any) -> dict[str, str]:
         """What each field puts into the key of a call, by the field's name."""
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
@@ -147,6 +159,7 @@ def compile_plan(
     prefix: str = "tiercel",
     version: str | int | None = None,
     encoders: Encoders = ENCODERS,
+    request: Callable[[], Any] | None = None,
 ) -> KeyPlan:
     """Compile a key constructor for a function.
 
@@ -157,6 +170,7 @@ def compile_plan(
         prefix: First part of every key of the cache.
         version: Instead of the constructor's version; None: that one.
         encoders: Types that integrations have added.
+        request: Returns the request that is being answered, where the function is a view.
 
     Raises:
         ConfigurationError: A field does not fit the function, or an option is wrong.
@@ -165,11 +179,13 @@ def compile_plan(
     name = function_name(target) if function is None else function
     signature = _signature(target, name)
     planned = [
-        plan_field(field, Target(name, signature, attribute, chosen.__qualname__), encoders)
+        plan_field(
+            field, Target(name, signature, attribute, chosen.__qualname__, request), encoders
+        )
         for attribute, field in chosen.key_fields.items()
     ]
     fields = tuple(each for each in planned if each is not None)
-    partition = [each for each in fields if each.field.partition]
+    partition = tuple(each for each in fields if each.field.partition)
     labels = [each.label for each in partition]
     layout = make_layout(prefix, name, version, chosen.key_options, labels)
     return KeyPlan(
@@ -177,6 +193,7 @@ def compile_plan(
         function=name,
         signature=signature,
         fields=fields,
+        partition=partition,
         exact=not partition,
         fast_arguments=_fast(fields, signature),
         fast_partition=_fast(partition, signature),

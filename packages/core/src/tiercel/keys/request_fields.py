@@ -72,6 +72,9 @@ class RequestKeyField(KeyField):
         view = first if self.view_self_request_fallback and first in _VIEWS else None
         arguments = tuple(each for each in (view, keywords) if each is not None)
         if not arguments:
+            current = target.request
+            if current is not None:
+                return Part(label, extract=lambda: read(current()))
             target.require(name)
 
         def search(*values: Any) -> Any:

@@ -51,11 +51,11 @@ def _zone(value: dt.datetime | dt.time) -> str:
     if zone is None:
         return ""
     if type(zone) is dt.timezone:
-        default = dt.timezone(zone.utcoffset(None)).tzname(None)
-        named = zone.tzname(None)
-        return "" if named == default else f",{quote(named)}"
+        return _given_name(zone)
     if type(zone) is ZoneInfo and zone.key is not None:
         return f",{escape(zone.key)}"
+    if type(zone).__module__.partition(".")[0] == "pydantic_core":
+        return _given_name(zone)  # an offset, as that of datetime.timezone
     if type(zone).__module__.partition(".")[0] == "pytz":
         return f",pytz({escape(str(zone))})"
     raise Refused(
@@ -63,6 +63,22 @@ def _zone(value: dt.datetime | dt.time) -> str:
         f"the time zone {describe(type(zone))} has no name that means the same everywhere",
         "use zoneinfo.ZoneInfo or datetime.timezone, or convert to UTC first",
     )
+
+
+def _given_name(zone: dt.tzinfo) -> str:
+    default = dt.timezone(zone.utcoffset(None) or dt.timedelta()).tzname(None)
+    named = zone.tzname(None) or ""
+    return "" if named == default else f",{quote(named)}"
+
+
+def _timezone(value: dt.timezone) -> str:
+    return f"timezone({_timedelta(value.utcoffset(None))}{_given_name(value)})"
+
+
+def _zone_info(value: ZoneInfo) -> str:
+    if value.key is None:
+        raise Refused(ZoneInfo, "it was read from a file without a key", "use ZoneInfo(name)")
+    return f"ZoneInfo({escape(value.key)})"
 
 
 def _timedelta(value: dt.timedelta) -> str:
@@ -95,6 +111,8 @@ SCALARS: Final[dict[type, Callable[[Any], str]]] = {
     dt.time: _moment,
     dt.datetime: _moment,
     dt.timedelta: _timedelta,
+    dt.timezone: _timezone,
+    ZoneInfo: _zone_info,
     Decimal: _decimal,
     Fraction: _fraction,
     UUID: lambda value: f"UUID({value})",
@@ -104,6 +122,11 @@ SCALARS: Final[dict[type, Callable[[Any], str]]] = {
 
 def path_text(value: PurePath) -> str:
     """The text of an instance of one of pathlib's own classes."""
+    return f"{type(value).__name__}({escape(str(value))})"
+
+
+def written_text(value: object) -> str:
+    """The text of an address or a URL."""
     return f"{type(value).__name__}({escape(str(value))})"
 
 

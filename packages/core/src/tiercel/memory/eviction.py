@@ -10,11 +10,15 @@ from __future__ import annotations
 import math
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from itertools import chain, compress
 from operator import not_
+from typing import TYPE_CHECKING
 
 from tiercel.memory.entry import NEVER, Entry
+
+if TYPE_CHECKING:
+    from tiercel.memory.partition import Generation
 
 MAX_SCAN = 64
 """Entries that one eviction looks at before it takes the next one, visited or not."""
@@ -159,6 +163,11 @@ class S3Fifo:
             self.drops += 1
             self.bytes -= entry.size
             self.expect_end()
+
+    def has_ghost(self, key: Hashable, generation: Generation) -> bool:
+        """Tell whether a key is among those that left the small queue unvisited."""
+        mark = hash(key) + generation.salt
+        return mark in self._ghosts.newer or mark in self._ghosts.older
 
     def expect_end(self, end: float = NEVER) -> None:
         """Have writes look for dead entries from then on; at once if something was dropped."""

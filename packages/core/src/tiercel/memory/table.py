@@ -75,6 +75,10 @@ class FunctionTable:
             return None
         return entry
 
+    def was_evicted(self, key: Hashable) -> bool:
+        """Tell whether an entry left to make room and was not hit before; soon forgotten."""
+        return self.tier.queues.has_ghost(key, self.root.generation)
+
     def reserve(
         self,
         key: Hashable,
@@ -199,6 +203,24 @@ class FunctionTable:
             values = [self.tier.discard(entry) for entry in found]
         del values  # Finalizers of values run without the lock.
         return existed
+
+    def drop_reservations_of(self, key: Hashable, besides: Entry | None = None) -> None:
+        """Drop what is being computed for one key, `besides` excepted; its entry stays."""
+        with self.tier.lock:
+            generation = self.root.generation
+            found = [*generation.rivals.get(key, ()), generation.entries.get(key)]
+            for entry in found:
+                if entry is not None and entry is not besides and entry.reserved:
+                    self.tier.discard(entry)
+
+    def drop_reservations(self) -> None:
+        """Drop everything that is being computed for this function; its entries stay."""
+        with self.tier.lock:
+            generation = self.root.generation
+            known = [list(generation.entries.values()), *list(generation.rivals.values())]
+            reserved = [entry for group in known for entry in group if entry.reserved]
+            for entry in reserved:
+                self.tier.discard(entry)
 
     def drop(self) -> None:
         """Drop all entries and everything being computed for this function, in one step."""

@@ -11,6 +11,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from tiercel.clock import SYSTEM_CLOCK, Clock
 from tiercel.errors import ConfigurationError
+from tiercel.keys.layout import FENCE
 from tiercel.memory.entry import NEVER, RESERVED, SPOILED, DetailedEntry, Entry
 from tiercel.memory.eviction import S3Fifo
 from tiercel.memory.names import Names
@@ -134,6 +135,8 @@ class MemoryTier:
     def drop_name(self, name: str) -> None:
         """Drop whatever a push channel names: a function, a partition, an entry by text, a tag.
 
+        The name of a fence drops what its function is computing, and no entry.
+
         A name that nothing here goes by may be a tag of a result that is still being computed, so
         it drops the reservations whose tags are not known yet.
         """
@@ -146,9 +149,18 @@ class MemoryTier:
                 table.drop()
             found = self._names.with_text(name)
             if not known and table is None and not found:
-                found = self._names.with_tag(name)
+                found = self._unknown(name)
             values = [self.discard(entry) for entry in found]
         del values  # Finalizers of values run without the lock.
+
+    def _unknown(self, name: str) -> tuple[Entry, ...]:
+        """Return what a name concerns that is neither a function, a partition nor a key."""
+        if not name.endswith(FENCE):
+            return self._names.with_tag(name)
+        fenced = self._tables.get(name.removesuffix(FENCE))
+        if fenced is not None:
+            fenced.drop_reservations()
+        return ()
 
     def drop_tag(self, name: str) -> None:
         """Drop the entries that carry a tag; takes time in proportion to their number."""

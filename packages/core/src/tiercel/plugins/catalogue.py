@@ -29,6 +29,7 @@ KNOWN: Mapping[str, Mapping[str, str]] = {
         "django": "tiercel-django",
         "flask": "tiercel-flask",
     },
+    "key_fields": {"django": "tiercel-django"},
     "observers": {"opentelemetry": "tiercel-opentelemetry"},
 }
 """The distribution that provides a name, by kind: makes "pip install ..." possible."""

@@ -24,7 +24,8 @@ def default_registry() -> Registry:
 def set_default_registry(registry: Registry | None) -> None:
     """Replace the registry of this process; with None, a fresh one is made when needed."""
     global _default
-    _default = registry
+    with _lock:  # lest another thread, which is making a fresh one, puts that in its place
+        _default = registry
 
 
 def _renew_locks() -> None:

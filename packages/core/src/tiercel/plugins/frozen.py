@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,12 +32,14 @@ class Frozen:
     Attributes:
         observers: What listens.
         integrations: Live integrations by name.
+        isolations: The bound methods `is_isolated` of those that override it.
         key_fields: Specs of key fields by name.
         failures: Why others were left out, by kind and name.
     """
 
     observers: Observers = NOBODY
     integrations: Mapping[str, Integration] = field(default_factory=dict)
+    isolations: tuple[Callable[[], bool], ...] = ()
     key_fields: Mapping[str, KeyFieldSpec] = field(default_factory=dict)
     failures: Mapping[tuple[str, str], PluginError] = field(default_factory=dict)
 
@@ -59,6 +61,11 @@ def freeze(registry: Registry) -> Frozen:
             }
         ),
         MappingProxyType({name: live for name, (_, live) in integrations.items()}),
+        tuple(
+            live.is_isolated
+            for _, live in integrations.values()
+            if type(live).is_isolated is not Integration.is_isolated
+        ),
         MappingProxyType({name: provided.spec for name, provided in key_fields.items()}),
         MappingProxyType(broken),
     )

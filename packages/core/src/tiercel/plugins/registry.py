@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import Any
@@ -84,6 +84,12 @@ class Registry:
     def integrations(self) -> Mapping[str, Integration]:
         """The integrations by name; freezes the registry."""
         return self.freeze().integrations
+
+    @property
+    def isolations(self) -> tuple[Callable[[], bool], ...]:
+        """What tells whether code sees what others do not; freezes the registry."""
+        frozen = self._frozen  # each miss asks twice
+        return (self.freeze() if frozen is None else frozen).isolations
 
     @property
     def key_fields(self) -> Mapping[str, KeyFieldSpec]:

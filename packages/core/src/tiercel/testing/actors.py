@@ -175,9 +175,13 @@ class Actor:
         return None
 
     def close(self) -> None:
-        """Let go of the generators, in the context that they know."""
+        """Let go of the generators, in the context that they know, and of what they ask for.
+
+        Effects are structs in which no search for garbage looks.
+        """
         while self._stack:
             self.context.run(self._stack.pop().close)
+        self.effect = self.reply = None
 
 
 class Raised(Struct, frozen=True):

@@ -11,11 +11,15 @@ import pytest
 
 from tiercel.contracts.backend import Backend, Capability
 from tiercel.testing.conformance.channel import ChannelTests, MailboxTests, NoChannelTests
+from tiercel.testing.conformance.claims import ClaimTests
 from tiercel.testing.conformance.drops import ClearTests, DropTests, TagTests
 from tiercel.testing.conformance.entries import EntryTests
+from tiercel.testing.conformance.hosting import HostTests
+from tiercel.testing.conformance.index import FenceTests, IndexTests, NoIndexTests, ProbeTests
 from tiercel.testing.conformance.leases import LeaseTests
 from tiercel.testing.conformance.machine import check_histories
 from tiercel.testing.conformance.races import RaceTests
+from tiercel.testing.conformance.reversals import ReversalTests
 from tiercel.testing.conformance.tier import Tier
 
 
@@ -40,13 +44,20 @@ def level_of(backend: Backend) -> str:
 class BackendConformance(
     EntryTests,
     LeaseTests,
+    ClaimTests,
     DropTests,
     TagTests,
     ClearTests,
     ChannelTests,
     NoChannelTests,
     MailboxTests,
+    IndexTests,
+    ProbeTests,
+    FenceTests,
+    NoIndexTests,
+    ReversalTests,
     RaceTests,
+    HostTests,
 ):
     """Everything that a backend promises, each test run through `execute` and `aexecute`.
 
@@ -63,17 +74,20 @@ class BackendConformance(
                 return RedisBackend(backend.location)
 
     The backend's capabilities decide what is tested; a test of one that it does not declare is
-    reported as skipped, "not offered". Names are random, so a store may be shared by all tests.
+    reported as skipped, "not offered". Names are random, so a store may serve all tests, one after
+    the other; nobody else may use it meanwhile, as they look at push channels and clear `tiercel`.
 
     Attributes:
-        virtual_time: Set it if `advance` does not really wait; then random histories let time
-            pass too.
+        virtual_time: Set it if time passes for the backend in `advance` alone, and stands still
+            otherwise; then random histories let time pass too.
         examples: Random histories per mode.
+        entries: Small entries that are stored at once, and must all stay.
         shrink: Whether a history that fails is made as short as possible before it is shown.
     """
 
     virtual_time: bool = False
     examples: int = 30
+    entries: int = 1_000
     shrink: bool = True
 
     @pytest.fixture
@@ -88,6 +102,10 @@ class BackendConformance(
     def reopen(self, backend: Backend) -> Backend:
         """Return a second, independent client of the same store; by default, the same one."""
         return backend
+
+    def unreachable(self) -> Backend | None:
+        """Return a client of a store that does not answer; by default None: it always does."""
+        return None
 
     @pytest.fixture(params=["sync", "async"])
     def tier(self, request: pytest.FixtureRequest, backend: Backend) -> Iterator[Tier]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pytest
 
@@ -43,24 +42,20 @@ def tiercel_caches(request: pytest.FixtureRequest) -> Iterator[Mapping[str, Cach
     """Isolate a test: every configured cache is replaced by an empty one in memory.
 
     Afterwards the former caches are back, and cached functions bind to them anew. A test that
-    asks for `virtual_clock` too has caches whose time that clock tells. A `Cache` that decorates
-    functions by its own `cached` is no part of the configuration, and stays as it is.
+    asks for `virtual_clock` too has caches whose time that clock tells. What would be sent to
+    workers is done inline. A `Cache` that decorates functions by its own `cached` is no part of the
+    configuration, and stays as it is.
 
     Yields:
         The caches by name; `default` is always among them.
     """
-    from tiercel.caches import Cache
     from tiercel.clock import SYSTEM_CLOCK
-    from tiercel.configuration import DEFAULT, caches, use_caches
+    from tiercel.oversight import isolated_caches
 
     timed = "virtual_clock" in request.fixturenames
     clock = request.getfixturevalue("virtual_clock") if timed else SYSTEM_CLOCK
-    names = {DEFAULT, *caches()}
-    fresh = {name: Cache(name=f"{name}-{uuid4().hex[:8]}", clock=clock) for name in names}
-    former = use_caches(fresh)
-    yield fresh
-    for cache in use_caches(former).values():
-        cache.close()
+    with isolated_caches(clock) as caches:
+        yield caches
 
 
 @pytest.fixture

@@ -17,11 +17,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 HOST = "127.0.0.1"
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds that a server gets to start."""
 
 
@@ -97,12 +96,7 @@ class RedisServer:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -117,6 +111,11 @@ class RedisServer:
         """A URL of its first database."""
         scheme = "rediss" if self._tls else "redis"
         return f"{scheme}://{HOST}:{self.port}/0"
+
+    @property
+    def patient_url(self) -> str:
+        """The same for redis-py, which then waits for answers as long as a busy machine takes."""
+        return f"{self.url}?socket_timeout=60&socket_connect_timeout=60"
 
     @property
     def socket_path(self) -> Path:
@@ -172,10 +171,11 @@ class RedisServer:
             configuration.write_text("\n".join(lines))
             return [self._binary, str(configuration), "--sentinel"]
         options = {"bind": HOST, "save": "", "appendonly": "no"} | self._listeners()
-        words = [
-            w for name, value in (options | self._options).items() for w in (f"--{name}", value)
-        ]
-        return [self._binary, *words]
+        words = [self._binary]
+        for name, value in (options | self._options).items():
+            # Redis 6 takes a word of the command line as it is: "host port" would be one argument.
+            words += [f"--{name}", *(value.split() or [value])]
+        return words
 
     def _listeners(self) -> dict[str, str]:
         listeners = {"port": str(self.port)}
@@ -206,14 +206,18 @@ class RedisServer:
 class RedisCluster:
     """Six servers that form a Cluster: three primaries with a replica each.
 
+    Args:
+        node_timeout: Seconds of silence after which a node is taken for dead; short where a test
+            kills one, and long where a busy machine must not seem to.
+
     Attributes:
         servers: All six; which are primaries the Cluster decides.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, node_timeout: float = 10.0) -> None:
         common = {
             "cluster-enabled": "yes",
-            "cluster-node-timeout": "1000",
+            "cluster-node-timeout": str(int(node_timeout * 1000)),
             "repl-diskless-sync-delay": "0",
         }
         # A node's bus listens 10,000 above its port.
@@ -230,12 +234,7 @@ class RedisCluster:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     @property
@@ -288,18 +287,13 @@ class RedisSentinel:
         with ExitStack() as stack:
             for server in (self.primary, self.replica, self.sentinel):
                 stack.enter_context(server)
-            for name, value in (("down-after-milliseconds", 500), ("failover-timeout", 3000)):
+            for name, value in (("down-after-milliseconds", 1500), ("failover-timeout", 3000)):
                 self.sentinel.command("SENTINEL", "SET", self.service, name, value)
             wait_until(self._knows_replica, "the sentinel")
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     @property
@@ -328,7 +322,7 @@ def run_cli(*words: str) -> str:
         RuntimeError: It failed; with what it printed.
     """
     done = subprocess.run(
-        [find_binary("redis-cli"), *words], capture_output=True, text=True, check=False, timeout=60
+        [find_binary("redis-cli"), *words], capture_output=True, text=True, check=False, timeout=120
     )
     if done.returncode:
         raise RuntimeError(f"redis-cli {' '.join(words)}: {done.stdout}{done.stderr}")

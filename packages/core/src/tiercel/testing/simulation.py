@@ -29,7 +29,7 @@ from tiercel.contracts.backend import (
     Release,
 )
 from tiercel.engine import sync
-from tiercel.engine.effects import Await, Detach, Enqueue, Gather, Listen, Run
+from tiercel.engine.effects import Await, Detach, Enqueue, Gather, Launch, Listen, Run
 from tiercel.engine.state import Call, Engine, Subject
 from tiercel.errors import BackendRefused
 from tiercel.memory.eviction import S3Fifo
@@ -151,8 +151,7 @@ class Simulation:
             steps: What it does.
             process: Where; None for what happens outside all processes.
             daemon: Whether it may be left unfinished.
-            begun: Whether it begins at once, with something that nobody notices, instead of when
-                it is first chosen. Saves states.
+            begun: Whether it begins at once, with what nobody notices; saves states.
         """
         actor = self._join(Actor(name, steps, process, daemon=daemon))
         if begun:
@@ -300,6 +299,8 @@ class Simulation:
                 actor.call(in_turn(effect.all))
             elif isinstance(effect, Detach):
                 actor.call(outcome(self._detach(actor, effect)))
+            elif isinstance(effect, Launch):
+                self._detach(actor, effect)
             elif isinstance(effect, Enqueue):
                 self._enqueue(actor, effect)
             elif isinstance(effect, Look):
@@ -318,13 +319,13 @@ class Simulation:
             if self.recording:
                 self._note(actor.name, f"ends with {shortened(actor.result)}")
 
-    def _detach(self, actor: Actor, effect: Detach) -> Actor:
+    def _detach(self, actor: Actor, effect: Detach | Launch) -> Actor:
         context = actor.context.copy()
         return self._join(Actor(f"{actor.name}'", effect.steps, actor.process, context=context))
 
     def _enqueue(self, actor: Actor, effect: Enqueue) -> None:
         task: Any = effect.task
-        self.add(f"{actor.name}+", task.steps(), actor.process)
+        self.add(f"{actor.name}+", task.steps(), getattr(task, "process", None) or actor.process)
 
     def cancel(self, actor: Actor) -> None:
         """Cancel an actor as asyncio cancels a task: where it waits, `CancelledError` is raised."""

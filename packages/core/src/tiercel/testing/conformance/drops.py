@@ -19,6 +19,7 @@ from tiercel.contracts.backend import (
     Read,
     Scope,
 )
+from tiercel.contracts.sizes import PROVENANCE_BYTES, TOMBSTONE
 from tiercel.errors import BackendRefused
 from tiercel.testing.conformance.tier import LONG, TICK, Tier, entry, needs
 
@@ -122,14 +123,26 @@ class DropTests:
         assert len(seen) == 51
 
     def test_drop_keeps_its_provenance_behind_the_stamp(self, tier: Tier) -> None:
-        """Readers learn who dropped what, up to 64 bytes, and stamps still compare by 16."""
-        key, provenance = tier.key(), bytes(range(192, 256))
+        """Readers learn who dropped what, and stamps still compare by their first bytes."""
+        key, provenance = tier.key(), bytes(range(256))[-PROVENANCE_BYTES:]
         tier.run(DropScopes((tier.partition(),), LONG, provenance))
         stamp = tier.run(Read(key)).stamps[1]
         assert stamp is not None
         assert stamp[STAMP_BYTES:] == provenance
         tier.store(key, b"value")
         assert tier.value(key) == b"value"
+
+    def test_drop_of_a_key_leaves_no_more_than_who_did_it(self, tier: Tier) -> None:
+        """A tombstone is no entry: not for a read, a lease, nor a further drop, which keeps it."""
+        key, tombstone = tier.key(), TOMBSTONE + bytes(range(PROVENANCE_BYTES))
+        tier.store(key, b"value")
+        assert tier.run(DropKey(key, tombstone)) is True
+        assert tier.run(Read(key)).payload in (None, tombstone)
+        left = tier.run(Read(key)).payload
+        assert tier.run(DropKey(key, TOMBSTONE + b"another")) is False
+        assert tier.run(Read(key)).payload == left
+        assert tier.fill(key, tier.take(key), b"new") is True
+        assert tier.value(key) == b"new"
 
     def test_drop_by_another_client_is_seen_at_once(self, tier: Tier) -> None:
         """No client answers from what it read before an acknowledged drop."""
@@ -192,6 +205,21 @@ class TagTests:
         assert first is not None
         assert first != minted[0]
         assert second == minted[1]
+
+    @needs(Capability.ATOMIC, Capability.NATIVE_TTL)
+    def test_tags_of_an_entry_are_prolonged_by_its_fill(self, tier: Tier) -> None:
+        """They outlive the entry, else it would be lost early."""
+
+        def fill(span: float) -> tuple[Key, tuple[str], list[bytes]]:
+            key, names = tier.key(f"k{span:g}"), (f"{tier.space}:t{span:g}",)
+            minted, granted = tier.run(MintTags(names, key.spread, span)), tier.take(key)
+            payload = entry(key, granted.stamps, b"value")
+            assert tier.run(Fill(key, granted.token, payload, LONG, names))
+            return key, names, minted
+
+        span, (key, names, minted) = tier.within(fill)
+        tier.advance(1.4 * span)
+        assert list(tier.run(Read(key, names)).tags) == minted
 
 
 class ClearTests:

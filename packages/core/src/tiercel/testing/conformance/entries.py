@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tiercel.contracts.backend import STAMP_BYTES, Fill, Key, Read, ReadMany
+from math import inf
+
+from tiercel.contracts.backend import (
+    STAMP_BYTES,
+    Begin,
+    Fill,
+    Held,
+    Key,
+    MintTags,
+    Read,
+    ReadMany,
+)
 from tiercel.testing.conformance.tier import LONG, TICK, Tier, entry, served
 
 ALLOWED = "".join(map(chr, range(0x21, 0x7F)))
@@ -14,6 +25,8 @@ LONGEST = 230
 
 class EntryTests:
     """What is stored comes back, whole, for as long as it should."""
+
+    entries: int
 
     def test_read_when_nothing_is_stored_finds_nothing(self, tier: Tier) -> None:
         """An unknown key has no payload, no time left and no stamps."""
@@ -41,14 +54,25 @@ class EntryTests:
 
     def test_replies_are_bytes_and_nothing_like_them(self, tier: Tier) -> None:
         """Payloads, stamps and tokens are of the type bytes, and stamps are long enough."""
-        key = tier.key()
+        key, tags = tier.key(), (f"{tier.space}:tag",)
+        minted = tier.run(MintTags(tags, key.spread, LONG))
         granted = tier.store(key, b"value")
-        reading = tier.run(Read(key))
-        assert type(reading.payload) is bytes
-        assert type(granted.token) is bytes
-        for stamp in (*granted.stamps, *reading.stamps):
+        reading, (one,) = tier.run(Read(key, tags)), tier.run(ReadMany([key]))
+        for data in (reading.payload, one.payload, granted.token):
+            assert type(data) is bytes
+        for stamp in (*minted, *granted.stamps, *reading.stamps, *reading.tags, *one.stamps):
             assert type(stamp) is bytes
             assert len(stamp) >= STAMP_BYTES
+
+    def test_times_are_numbers_that_floats_mix_with(self, tier: Tier) -> None:
+        """A caller adds them to its own: no decimals, no intervals."""
+        key = tier.key()
+        tier.store(key, b"value")
+        tier.take(key, force=True)
+        begun = tier.run(Begin(key, LONG, LONG, floor=inf))
+        lives = [each.remaining for each in (tier.run(Read(key)), *tier.run(ReadMany([key])))]
+        for seconds in (*lives, *([begun.remaining] if isinstance(begun, Held) else [])):
+            assert isinstance(seconds, (int, float))
 
     def test_payload_of_any_bytes_comes_back_unchanged(self, tier: Tier) -> None:
         """All byte values survive, in every place, NUL and invalid UTF-8 included."""
@@ -134,12 +158,12 @@ class EntryTests:
         assert [tier.value(key) for key in keys] == [b"a", b"b", b"A", b"B"]
 
     def test_many_entries_all_stay(self, tier: Tier) -> None:
-        """A thousand small entries fit into a store of ordinary size."""
-        keys = [tier.key(f"k{n}", partition=f"p{n % 50}") for n in range(1_000)]
+        """Small entries by the thousand fit into a store of ordinary size."""
+        keys = [tier.key(f"k{n}", partition=f"p{n % 50}") for n in range(self.entries)]
         for n, key in enumerate(keys):
             tier.store(key, b"%d" % n)
         readings = tier.run(ReadMany(keys))
-        expected = [b"%d" % n for n in range(1_000)]
+        expected = [b"%d" % n for n in range(self.entries)]
         assert [served(*pair) for pair in zip(keys, readings, strict=True)] == expected
 
     def test_reads_at_the_same_time_get_their_own_answers(self, tier: Tier) -> None:

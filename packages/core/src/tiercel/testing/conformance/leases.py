@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 
 from tiercel.contracts.backend import (
@@ -11,12 +12,15 @@ from tiercel.contracts.backend import (
     Found,
     Granted,
     Held,
+    Key,
     Read,
     ReadThenBegin,
     Release,
     Renew,
 )
 from tiercel.testing.conformance.tier import LONG, TICK, Tier, needs, served
+
+Prolong = Callable[[Key, Granted], bool]
 
 
 class LeaseTests:
@@ -126,10 +130,15 @@ class LeaseTests:
 
     def test_renew_by_its_holder_prolongs_the_lease(self, tier: Tier) -> None:
         """A long computation keeps its lease by renewing it."""
-        key = tier.key()
-        granted = tier.take(key, lease=5 * TICK)
-        assert tier.run(Renew(key, granted.token, LONG)) is True
-        tier.advance(7 * TICK)
+
+        def renew(span: float) -> tuple[Key, Granted, bool]:
+            key = tier.key(f"k{span:g}")
+            granted = tier.take(key, lease=span)
+            return key, granted, tier.run(Renew(key, granted.token, LONG))
+
+        span, (key, granted, renewed) = tier.within(renew)
+        assert renewed is True
+        tier.advance(1.4 * span)
         assert tier.fill(key, granted, b"value") is True
 
     def test_renew_by_a_stranger_is_refused(self, tier: Tier) -> None:
@@ -176,6 +185,7 @@ class LeaseTests:
         key = tier.key()
         reading, begun = tier.run(ReadThenBegin(Begin(key, LONG, LONG)))
         assert reading.payload is None
+        assert set(reading.stamps) == {None}
         assert isinstance(begun, Granted)
         assert tier.fill(key, begun, b"value")
         reading, begun = tier.run(ReadThenBegin(Begin(key, LONG, LONG)))
@@ -185,14 +195,22 @@ class LeaseTests:
     @needs(Capability.ATOMIC, Capability.NATIVE_TTL)
     def test_stamps_are_prolonged_by_begin_and_by_fill(self, tier: Tier) -> None:
         """Stamps outlive every entry that depends on them, else it would be lost early."""
-        by_begin, by_fill = tier.key(function="begin"), tier.key(function="fill")
-        for key in (by_begin, by_fill):
-            begun = tier.run(Begin(key, LONG, 5 * TICK))
-            assert isinstance(begun, Granted)
-            if key is by_fill:
-                assert tier.fill(key, begun, b"value")
-            else:
-                tier.take(key, force=True)
-            before = list(begun.stamps)
-            tier.advance(7 * TICK)
-            assert list(tier.run(Read(key)).stamps) == before
+
+        def by_begin(key: Key, begun: Granted) -> bool:
+            return bool(tier.take(key, force=True))
+
+        def by_fill(key: Key, begun: Granted) -> bool:
+            return tier.fill(key, begun, b"value")
+
+        for prolong in (by_begin, by_fill):
+
+            def keep(span: float, prolong: Prolong = prolong) -> tuple[Key, Granted, bool]:
+                key = tier.key(function=f"{prolong.__name__}{span:g}")
+                begun = tier.run(Begin(key, LONG, span))
+                assert isinstance(begun, Granted)
+                return key, begun, prolong(key, begun)
+
+            span, (key, begun, prolonged) = tier.within(keep)
+            assert prolonged
+            tier.advance(1.4 * span)
+            assert list(tier.run(Read(key)).stamps) == list(begun.stamps)

@@ -28,6 +28,7 @@ from tiercel.contracts.backend import (
     Begin,
     Capability,
     DropKey,
+    DropScopes,
     Found,
     Granted,
     Held,
@@ -35,7 +36,9 @@ from tiercel.contracts.backend import (
     ReadMany,
     Release,
     Renew,
+    Scope,
 )
+from tiercel.contracts.index import Index, Probe
 from tiercel.testing.conformance.tier import LONG, TICK, Tier, served
 
 PLACES = [("b", "p", "f"), ("a", "q", "f"), ("a", "p", "g"), ("a", "p", "f")]
@@ -51,6 +54,7 @@ class Flight:
     key: Key
     granted: Granted
     generation: tuple[int, ...]
+    fence: int
     ends: float
     void: bool = False
 
@@ -77,6 +81,8 @@ class BackendMachine(RuleBasedStateMachine):
         # The model's time stands still, so without a virtual clock no life may end.
         self.shortest = TICK if virtual_time else LONG
         self.atomic = Capability.ATOMIC in self.tier.backend.capabilities
+        listed = Capability.INDEX in self.tier.backend.capabilities
+        self.index = self.tier.index("f", limit=2) if listed else None
         self.now = 0.0
         self.drops: dict[str, int] = {}
         self.entries: dict[str, Entry] = {}
@@ -87,6 +93,16 @@ class BackendMachine(RuleBasedStateMachine):
     def generation(self, key: Key) -> tuple[int, ...]:
         """Count the drops of each scope of a key."""
         return tuple(self.drops.get(name, 0) for name in key.scopes)
+
+    def index_of(self, key: Key) -> Index | None:
+        """Return the index of a key's function; the function `f` alone keeps one."""
+        index = self.index
+        return index if index is not None and key.scopes[0] == index.name else None
+
+    def fence(self, key: Key) -> int:
+        """Count the changes of the fence of a key's function."""
+        index = self.index_of(key)
+        return self.drops.get(index.fence, 0) if index is not None else 0
 
     def lease(self, key: Key) -> Flight | None:
         """Return the lease in force, whatever its generation."""
@@ -110,9 +126,9 @@ class BackendMachine(RuleBasedStateMachine):
     def begin(self, place: tuple[str, str, str], force: bool, life: float) -> Any:
         """Ask for a lease."""
         key, life = self.tier.key(*place), max(life, self.shortest)
-        begun = self.tier.run(Begin(key, life, LONG, force=force))
-        lease = self.lease(key)
-        held = lease is not None and lease.generation == self.generation(key)
+        begun = self.tier.run(Begin(key, life, LONG, force=force, index=self.index_of(key)))
+        lease, generation = self.lease(key), (self.generation(key), self.fence(key))
+        held = lease is not None and (lease.generation, lease.fence) == generation
         if isinstance(begun, Found):
             assert not force
             assert self.readable(key) is not None
@@ -122,6 +138,7 @@ class BackendMachine(RuleBasedStateMachine):
             assert lease is not None
             assert begun.token == lease.granted.token
         else:
+            assert isinstance(begun, Granted)
             return self.granted(key, begun, force, held, life)
         return multiple()
 
@@ -134,7 +151,7 @@ class BackendMachine(RuleBasedStateMachine):
             self.entries.pop(key.text, None)
         if force or self.atomic:
             self.void(key)
-        flight = Flight(key, begun, self.generation(key), self.now + life)
+        flight = Flight(key, begun, self.generation(key), self.fence(key), self.now + life)
         self.leases[key.text] = flight
         self.granted_for.setdefault(key.text, []).append(flight)
         return flight
@@ -149,11 +166,14 @@ class BackendMachine(RuleBasedStateMachine):
     def fill(self, flight: Flight, life: float) -> None:
         """Store what was computed when the lease was granted, perhaps not for the first time."""
         self.bodies += 1
-        body, life = b"%d" % self.bodies, max(life, self.shortest)
-        accepted = self.tier.fill(flight.key, flight.granted, body, life)
+        body, life, index = b"%d" % self.bodies, max(life, self.shortest), self.index_of(flight.key)
+        if index is None:
+            accepted = self.tier.fill(flight.key, flight.granted, body, life)
+        else:
+            accepted = self.tier.fill_noted(flight.key, flight.granted, index, body, life)
         holds = self.lease(flight.key) is flight
         if self.atomic:
-            assert accepted is holds
+            assert accepted is (holds and flight.fence == self.fence(flight.key))
         if accepted and flight.void:
             self.entries.pop(flight.key.text, None)
         elif accepted:
@@ -204,6 +224,22 @@ class BackendMachine(RuleBasedStateMachine):
         tier.drop(scope)
         self.drops[scope.name] = self.drops.get(scope.name, 0) + 1
 
+    @precondition(lambda self: self.index is not None)
+    @rule()
+    def change_the_fence(self) -> None:
+        """Keep out whoever is computing for `f` now; what is stored stays."""
+        assert self.index is not None
+        self.tier.drop(Scope(self.index.fence))
+        self.drops[self.index.fence] = self.drops.get(self.index.fence, 0) + 1
+
+    @precondition(lambda self: self.index is not None)
+    @rule()
+    def drop_what_is_listed(self) -> None:
+        """Drop `f` and let its index begin anew."""
+        assert self.index is not None
+        self.tier.run(DropScopes((self.tier.function("f"),), LONG, indexes=(self.index,)))
+        self.drops[self.index.name] = self.drops.get(self.index.name, 0) + 1
+
     @precondition(lambda self: self.virtual_time)
     @rule()
     def pass_time(self) -> None:
@@ -224,6 +260,19 @@ class BackendMachine(RuleBasedStateMachine):
         readings = self.tier.run(ReadMany(keys))
         found = [served(*pair) for pair in zip(keys, readings, strict=True)]
         assert found == [self.readable(key) for key in keys]
+
+    @precondition(lambda self: self.index is not None)
+    @invariant()
+    def lists_what_the_model_says(self) -> None:
+        """A listing that says so is complete, and its notes are those of the last fills."""
+        keys = [self.tier.key(*place) for place in PLACES]
+        bodies = {key.text: self.readable(key) for key in keys}
+        assert self.tier.run(Probe(keys)) == [body is not None for body in bodies.values()]
+        found, complete = self.tier.listed("f", count=1)
+        for key in filter(self.index_of, keys):
+            if (body := bodies[key.text]) is not None:
+                assert found.get(key.text, body) == body
+                assert not complete or key.text in found
 
 
 def check_histories(

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tiercel.contracts.backend import Begin, Capability, DropKey, Granted, Key, Release
+from tiercel.testing.conformance.threads import Threads
 from tiercel.testing.conformance.tier import LONG, Tier, needs
 
 ROUNDS = 40
 """Changes that each writer makes."""
 
+PATIENCE = 30.0
+"""Seconds that a writer waits for readers at most."""
+
+READS = 4
+"""Reads that end between two changes of a writer, so that changes and reads do meet."""
 
 COMPUTING = 0.002
 """Seconds that a holder keeps its lease."""
@@ -25,8 +32,11 @@ class Source:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._read = threading.Condition()
         self.version = 0
         self.acknowledged = 0
+        self.reads = 0
+        self.failed = False
 
     def change(self) -> int:
         """Commit a change; return its version."""
@@ -39,6 +49,30 @@ class Source:
         with self._lock:
             self.acknowledged = max(self.acknowledged, version)
 
+    def was_read(self) -> None:
+        """Note that one more read has ended."""
+        with self._read:
+            self.reads += 1
+            self._read.notify_all()
+
+    @contextmanager
+    def taking_part(self) -> Iterator[None]:
+        """Let nobody wait for others any more once somebody raises in here."""
+        try:
+            yield
+        except BaseException:
+            with self._read:
+                self.failed = True
+                self._read.notify_all()
+            raise
+
+    def await_reads(self, count: int) -> None:
+        """Wait until `count` more reads have ended, for a few seconds at most."""
+        with self._read:
+            enough = self.reads + count
+            done = lambda: self.failed or self.reads >= enough  # noqa: E731
+            assert self._read.wait_for(done, PATIENCE), "nobody reads"
+
 
 class RaceTests:
     """What the fixed schedules do not reach, found by repetition."""
@@ -50,23 +84,25 @@ class RaceTests:
 
         def read(_: int) -> int:
             served = 0
-            with tier.other() as mine:
+            with source.taking_part(), tier.other() as mine:
                 while not done.is_set():
                     needed = source.acknowledged
                     version = _cached(mine, key, source)
                     served += 1
                     if version < needed:
                         stale.append((version, needed))
+                    source.was_read()
             return served
 
         def write(which: int) -> None:
-            with tier.other() as mine:
+            with source.taking_part(), tier.other() as mine:
                 for number in range(ROUNDS):
+                    source.await_reads(READS)
                     version = source.change()
                     _drop(mine, key, number + which)
                     source.acknowledge(version)
 
-        with ThreadPoolExecutor(5) as pool:
+        with Threads(5) as pool:
             readers = [pool.submit(read, n) for n in range(3)]
             try:
                 for writer in [pool.submit(write, n) for n in range(2)]:
@@ -96,7 +132,7 @@ class RaceTests:
                         mine.run(Release(key, begun.token))
             return grants, overlaps
 
-        with ThreadPoolExecutor(4) as pool:
+        with Threads(4) as pool:
             grants, overlaps = map(sum, zip(*pool.map(hold, range(4)), strict=True))
         assert grants > 0
         assert overlaps == 0

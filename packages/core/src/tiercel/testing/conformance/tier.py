@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -28,9 +27,12 @@ from tiercel.contracts.backend import (
     Reading,
     Scope,
 )
+from tiercel.contracts.index import Index, ListEntries
 from tiercel.stamps import carries, join_stamps
+from tiercel.testing.conformance.threads import Threads
 
 Reply = TypeVar("Reply")
+Result = TypeVar("Result")
 Test = TypeVar("Test", bound=Callable[..., Any])
 Mode = Literal["sync", "async"]
 
@@ -76,7 +78,11 @@ class Tier:
         """Execute one command."""
         if self.mode == "sync":
             return self.backend.execute(command)
-        return self._runner.run(self.backend.aexecute(command))
+        return self.call(self.backend.aexecute(command))
+
+    def call(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine on the event loop of this tier."""
+        return self._runner.run(coroutine)
 
     def together(self, commands: Sequence[Command[Any]]) -> list[Any]:
         """Execute commands at the same time, in threads or tasks; replies in their order."""
@@ -87,13 +93,13 @@ class Tier:
                 barrier.wait()
                 return self.backend.execute(command)
 
-            with ThreadPoolExecutor(len(commands)) as pool:
+            with Threads(len(commands)) as pool:
                 return list(pool.map(execute, commands))
 
         async def execute_all() -> list[Any]:
             return await asyncio.gather(*(self.backend.aexecute(each) for each in commands))
 
-        return self._runner.run(execute_all())
+        return self.call(execute_all())
 
     @contextmanager
     def other(self) -> Iterator[Tier]:
@@ -114,15 +120,33 @@ class Tier:
             with self.other() as tier:
                 act(tier)
 
-        with ThreadPoolExecutor(1) as pool:
+        with Threads(1) as pool:
             acting = pool.submit(in_thread)
             yield
             acting.result()
 
+    def within(self, act: Callable[[float], Result]) -> tuple[float, Result]:
+        """Act within a span of time: a longer one, should the machine exceed a short one.
+
+        Args:
+            act: Gets the span in seconds. It is repeated, so it names its keys after the span, and
+                leaves it to the caller to judge what it returns.
+
+        Returns:
+            The span that was enough, and what `act` returned.
+        """
+        span = 3 * TICK
+        while True:
+            began = time.monotonic()
+            result = act(span)
+            if time.monotonic() - began < 0.8 * span:
+                return span, result
+            span *= 4
+
     def close(self, keep_backend: bool = True) -> None:
         """Close what belongs to this tier's event loop and, unless kept, the backend."""
         if self.mode == "async":
-            self._runner.run(self.backend.aclose())
+            self.call(self.backend.aclose())
         self._runner.close()
         if not keep_backend:
             self.backend.close()
@@ -142,11 +166,18 @@ class Tier:
         """Return the scope of a partition."""
         return Scope(f"{self.space}:{function}:{partition}", partition)
 
+    def index(self, function: str = "f", limit: int = 10_000, longest: float = LONG) -> Index:
+        """Return the index of a function."""
+        name = self.function(function).name
+        return Index(name, f"{name}!fence", limit, longest, LONG)
+
     # The usual way
 
-    def take(self, key: Key, force: bool = False, lease: float = LONG) -> Granted:
+    def take(
+        self, key: Key, force: bool = False, lease: float = LONG, index: Index | None = None
+    ) -> Granted:
         """Begin, which must be granted."""
-        begun = self.run(Begin(key, lease, LONG, force=force))
+        begun = self.run(Begin(key, lease, LONG, force=force, index=index))
         assert isinstance(begun, Granted), f"expected a lease for {key.text}, got {begun}"
         return begun
 
@@ -159,6 +190,32 @@ class Tier:
         granted = self.take(key)
         assert self.fill(key, granted, body, life), f"the fill of {key.text} was refused"
         return granted
+
+    def file(self, key: Key, index: Index, note: bytes = b"note", life: float = LONG) -> None:
+        """Begin and fill an entry that an index lists, whoever computes it; both must succeed."""
+        granted = self.take(key, force=True, index=index)
+        assert self.fill_noted(key, granted, index, note, life), f"{key.text} was refused"
+
+    def fill_noted(
+        self, key: Key, granted: Granted, index: Index, note: bytes = b"note", life: float = LONG
+    ) -> bool:
+        """Fill an entry that an index is to list; its body is the note."""
+        payload = entry(key, granted.stamps, note)
+        return self.run(Fill(key, granted.token, payload, life, index=index, note=note))
+
+    def listed(
+        self, function: str = "f", spread: str | None = None, count: int = 1000
+    ) -> tuple[dict[str, bytes], bool]:
+        """Return the notes of a function's entries by key, and whether none can be missing."""
+        notes: dict[str, bytes] = {}
+        cursor, complete = "", True
+        while True:
+            name = self.function(function).name
+            listing = self.run(ListEntries(name, spread, cursor, count))
+            notes.update(listing.entries)
+            cursor, complete = listing.cursor, complete and listing.complete
+            if not cursor:
+                return notes, complete
 
     def value(self, key: Key) -> bytes | None:
         """Return what a caller would be served: the body if all stamps match, else None."""

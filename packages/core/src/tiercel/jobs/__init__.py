@@ -1,0 +1,1 @@
+"""Jobs: what is fetched, kept, served stale and refreshed in the background; after cacheback."""
