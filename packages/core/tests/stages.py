@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from tiercel.testing import DictBackend, SimulatedBackend, VirtualClock
 KINDS = ("memory", "two_tiers", "shared", "dict")
 WAYS = ("plain", "twins", "coroutine")
 MAX_LAG = 0.01
-PATIENCE = 5.0
+PATIENCE = 60.0
 """Real seconds after which something that happens in the background counts as missing."""
 
 _serial = count(1)
@@ -27,6 +28,16 @@ def wait_until(condition: Callable[[], object], patience: float = PATIENCE) -> N
     while not condition():
         assert time.monotonic() < deadline, f"still waiting after {patience} s"
         time.sleep(0.001)
+
+
+async def until(condition: Callable[[], object], patience: float = PATIENCE) -> None:
+    """Do the same on an event loop, which goes on; the condition may be one to be awaited."""
+    async with asyncio.timeout(patience):
+        while True:
+            holds = condition()
+            if await holds if inspect.isawaitable(holds) else holds:
+                return
+            await asyncio.sleep(0.001)
 
 
 class Stage:
@@ -134,12 +145,12 @@ class Way:
         coroutine.__signature__ = inspect.signature(plain)  # type: ignore[attr-defined]
         return coroutine
 
-    async def call(self, cached: Any, *args: Any, **kwargs: Any) -> Any:
+    async def call(self, cached: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call the cached function."""
         result = cached(*args, **kwargs)
         return await result if self.name == "coroutine" else result
 
-    async def do(self, cached: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+    async def do(self, cached: Any, method: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the cached function, or its twin."""
         if self.name == "plain":
             return getattr(cached, method)(*args, **kwargs)

@@ -176,7 +176,7 @@ def test_incr_when_threads_meet_loses_nothing(stage: Stage) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     stage.settle()
     assert not failures
     stage.advance(1)
@@ -215,7 +215,7 @@ def test_get_or_set_when_threads_meet_makes_one_value(stage: Stage) -> None:
     def make() -> int:
         calls.append(1)
         value = len(calls)
-        gate.wait(5)
+        gate.wait(60)
         return value
 
     values: list[int] = []
@@ -227,7 +227,7 @@ def test_get_or_set_when_threads_meet_makes_one_value(stage: Stage) -> None:
         thread.start()
     gate.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert values == [1] * 8
     assert calls == [1]
 

@@ -12,6 +12,7 @@ from dataclasses import InitVar, dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum, StrEnum, auto
+from ipaddress import IPv4Address, IPv6Network
 from typing import (
     Annotated,
     Any,
@@ -69,6 +70,11 @@ Plain = namedtuple("Plain", "a b")
 class Address:
     street: str
     points: tuple[Point, ...] = ()
+
+
+class Site(pydantic.BaseModel):
+    home: pydantic.HttpUrl
+    server: IPv4Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,11 @@ def round_trip(value: Any, annotation: Any) -> Any:
         (Plain(1, (2,)), Plain),
         (ADDRESS, Address),
         (Price(Decimal("1.0")), Price),
+        (IPv4Address("10.0.0.1"), IPv4Address | IPv6Network),
+        (IPv6Network("2001:db8::/32"), IPv4Address | IPv6Network),
+        (pydantic.HttpUrl("http://a/b?c=d#e"), pydantic.HttpUrl),
+        (pydantic.PostgresDsn("postgres://u@a:1,b:2/c"), pydantic.PostgresDsn | None),
+        (Site(home="http://a", server="10.0.0.1"), Site),  # type: ignore[arg-type]
         (PROFILE, Profile),
         ([PROFILE, None], list[Profile | None]),
         ({"a": (PROFILE, {Price(Decimal(1))})}, dict[str, tuple[Profile, set[Price]]]),

@@ -149,14 +149,14 @@ def test_first_calls_when_threads_meet_bind_once() -> None:
     values: list[int] = []
 
     def work() -> None:
-        start.wait(5)
+        start.wait(60)
         values.append(cached())
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert values == [1] * 8
 
 
@@ -213,6 +213,23 @@ def test_url_when_options_are_given_by_name_they_win(plugin: Plugin) -> None:
     cache = Cache("simulated://h?max_lag=2&flavour=a", max_lag=3, flavour="b")
     assert cache.engine.max_lag == 3
     assert plugin.locations[0].options == {"flavour": "b"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://bob:uno/duo@host:1/0",
+        "redis://bob:uno?duo@host:1/0",
+        "redis://bob:uno#duo@host:1/0",
+        "redis://bob:uno[duo@host:1/0",
+        "redis://bob:uno\u2100duo@host:1/0",
+    ],
+)
+def test_url_when_its_password_is_not_quoted_says_how_and_repeats_nothing(url: str) -> None:
+    """What follows would be taken for something else, and shown as what is wrong."""
+    with pytest.raises(ConfigurationError, match=r"urllib\.parse\.quote") as error:
+        Cache(url)
+    assert not any(word in str(error.value) for word in ("bob", "uno", "duo"))
 
 
 def test_configured_hook_when_caches_stand_gets_them(plugin: Plugin) -> None:

@@ -24,7 +24,7 @@ from tiercel.dispatch import (
 from tiercel.errors import ConfigurationError, UnknownPlugin
 from tiercel.plugins import Registry, hookimpl
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def refuse() -> Any:

@@ -18,10 +18,11 @@ import pytest
 from tiercel.contracts.dispatcher import TaskKind
 from tiercel.dispatch import FunctionTask, QueueFull, ThreadPoolDispatcher
 from tiercel.errors import ConfigurationError
+from tiercel.testing.servers import wait_until
 
 Make = Callable[..., ThreadPoolDispatcher]
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 async def nothing() -> None:
@@ -77,6 +78,11 @@ def busy(make: Make) -> Iterator[Callable[..., ThreadPoolDispatcher]]:
         gate.opened.set()
 
 
+def rests(pool: ThreadPoolDispatcher) -> bool:
+    with pool._changed:
+        return not (pool._waiting or pool._busy)
+
+
 def drain(pool: Any) -> None:
     pool.gate.opened.set()
     pool.close(PATIENCE)
@@ -113,11 +119,10 @@ def test_dispatch_when_a_worker_is_idle_starts_no_other(make: Make) -> None:
     """One task at a time needs one thread."""
     pool, seen = make(max_workers=4), set()
     for _ in range(5):
-        done = threading.Event()
         pool.dispatch(task(lambda: seen.add(threading.get_ident())))
-        pool.dispatch(task(done.set))
-        assert done.wait(PATIENCE)
-    assert len(seen) <= 2
+        # That a task is done is known a moment before its worker is idle.
+        wait_until(lambda: rests(pool), "the pool to rest")
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize("kind", list(TaskKind))
@@ -364,7 +369,7 @@ def run_to_the_end(pause: float, timeout: float) -> tuple[subprocess.CompletedPr
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     return done, time.monotonic() - start
@@ -379,8 +384,8 @@ def test_exit_when_tasks_wait_finishes_them() -> None:
 
 def test_exit_when_tasks_take_too_long_is_not_held_up() -> None:
     """The exit is bounded, and the log says what was given up."""
-    done, seconds = run_to_the_end(pause=30, timeout=0.2)
+    done, seconds = run_to_the_end(pause=100, timeout=0.2)
     assert done.stdout == ""
-    assert seconds < 15
+    assert seconds < 80
     assert done.stderr.count("refresh of f was given up: not started 0.2 s after closing") == 2
     assert "1 tasks are still running" in done.stderr

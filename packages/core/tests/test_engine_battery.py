@@ -128,7 +128,7 @@ def test_drop_when_everything_happens_at_once_nothing_old_is_served(stage: Stage
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert done.is_set()
     assert not stale
     assert cached(1) == version[0]

@@ -107,6 +107,23 @@ async def test_operations_when_missed_hit_and_dropped_are_told(
     assert recorder.open == []
 
 
+async def test_hit_when_its_age_matters_to_nobody_is_told_as_fully(
+    recorder: Recorder, shared: Stage, way: Way
+) -> None:
+    """A plain call does less than one that returns metadata, and observers learn the same."""
+    cached = shared.cached(way.function(lambda user: [user] * 2000), key=BY_USER, ttl=60)
+    await way.call(cached, 1)
+    shared.advance(5)
+    recorder.operations.clear()
+    await way.call(cached, 1)
+    await way.do(cached, "get_with_metadata", 1)
+    plain, described = recorder.operations
+    assert plain.stamps
+    assert [plain.age, described.age] == pytest.approx([5, 5], abs=0.01)
+    plain.age = described.age
+    assert plain == described
+
+
 async def test_operations_when_memory_serves_are_none(
     recorder: Recorder, memory: Stage, way: Way
 ) -> None:

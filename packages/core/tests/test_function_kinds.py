@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import sys
 import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +24,8 @@ from tiercel import (
     KeyConstructor,
     UnkeyableValue,
     cache_result,
+    cacheback,
+    cached_for,
 )
 
 
@@ -172,6 +178,24 @@ def test_method_when_called_is_cached_per_object(stage: Stage) -> None:
     assert first.balance(day=1) == (1, 2)
 
 
+def test_method_when_fields_tell_objects_apart_is_cached_per_object(stage: Stage) -> None:
+    """A dataclass needs no `__cache_key__`: all its fields are known."""
+    serial = count(1)
+
+    @dataclass(frozen=True)
+    class Point:
+        x: int
+
+        @stage.cached
+        def seen(self, day: int = 0) -> tuple[int, int]:
+            return self.x, next(serial)
+
+    Point.__qualname__ = f"Point{next(_banks)}"
+    assert [Point(x).seen() for x in (1, 1, 2)] == [(1, 1), (1, 1), (2, 2)]
+    assert Point(1).seen.delete_cache()
+    assert [Point(1).seen(), Point(1).seen(day=0), Point(2).seen()] == [(1, 3), (1, 3), (2, 2)]
+
+
 def test_method_when_taken_from_an_object_has_every_method(stage: Stage) -> None:
     """The bound object carries `refresh` and the rest, without naming the object again."""
     bank = make_methods(stage)
@@ -217,16 +241,25 @@ async def test_method_when_a_coroutine_function_is_awaited(stage: Stage) -> None
 
 
 def test_classmethod_and_staticmethod_when_cached_work_either_way_round(stage: Stage) -> None:
-    """The cache may stand above or below `@classmethod` and `@staticmethod`."""
+    """The cache may stand above or below `@classmethod` and `@staticmethod`.
+
+    Python 3.13 took from `classmethod` that it binds what it wraps (python/cpython#89519): of a
+    cache that stands below one, the methods want the class, and say so.
+    """
     bank = make_methods(stage)
+    named = {"rate": (bank,)} if sys.version_info >= (3, 13) else {}
     assert bank.rate(1) == bank.rate(1) == bank(5).rate(1)
     assert bank.rate(1)[0] == "Bank"
-    for name in ("tax", "holiday", "weekday"):
+    for name in ("rate", "tax", "holiday", "weekday"):
         method = getattr(bank, name)
         value = method(1)
         assert getattr(bank(5), name)(1) == value
-        assert method.get_cache_only(1) == value
-        assert method.refresh(1) == method(1) != value
+        owner = named.get(name, ())
+        assert method.get_cache_only(*owner, 1) == value
+        assert method.refresh(*owner, 1) == method(1) != value
+        if owner:
+            with pytest.raises(TypeError, match=r"refresh\(\) .* put the decorator above it"):
+                method.refresh(1)
 
 
 def test_classmethod_when_inherited_is_cached_per_class(stage: Stage) -> None:
@@ -236,6 +269,27 @@ def test_classmethod_when_inherited_is_cached_per_class(stage: Stage) -> None:
     branch: Any = type("Branch", (bank,), {"__qualname__": f"Branch{next(_banks)}"})
     assert bank.rate(1)[0] == "Bank"
     assert branch.rate(1)[0] == "Branch"
+
+
+@pytest.mark.parametrize("door", [partial(cached_for, minutes=5), partial(cacheback, lifetime=300)])
+def test_classmethod_when_a_door_stands_above_then_methods_get_the_class(
+    stage: Stage, door: Callable[..., Any]
+) -> None:
+    """Also that of a subclass, as calls do."""
+
+    class Shelf:
+        @door(cache=stage.cache)  # type: ignore[untyped-decorator]
+        @classmethod
+        def label(cls, number: int = 0) -> str:
+            return f"{cls.__name__} {number}"
+
+    Shelf.__qualname__ = f"Shelf{next(_banks)}"
+    lower: Any = type("Lower", (Shelf,), {"__qualname__": f"Lower{next(_banks)}"})
+    assert [Shelf.label(1), lower.label(1), lower().label(1)] == ["Shelf 1", "Lower 1", "Lower 1"]
+    assert lower.label.refresh(2) == lower.label.get_cache_only(2) == "Lower 2"
+    assert lower.label.delete_cache(1)
+    assert lower.label.get_cache_only(1) is CACHE_MISSING
+    assert cast("Any", Shelf).label.get_cache_only(1) == "Shelf 1"
 
 
 def test_method_when_object_has_no_identity_is_refused_by_name(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -91,6 +92,14 @@ def test_tag_when_given_as_one_text_is_an_error_at_decoration() -> None:
     """A text is a sequence of characters, which nobody means."""
     with pytest.raises(ConfigurationError, match="must be a sequence of texts"):
         Cache().cached(tags="users")(lambda: 1)
+
+
+@pytest.mark.parametrize("wrong", ["news", 5])
+def test_tags_when_a_callable_returns_no_sequence_is_an_error_at_the_call(wrong: object) -> None:
+    """A text is a sequence of its letters, which nobody would drop by."""
+    decorate: Any = Cache().cached
+    with pytest.raises(TypeError, match=rf"find: tags returned {wrong!r} where a sequence"):
+        decorate(tags=lambda: wrong, name="find")(lambda: 1)()
 
 
 def test_tag_when_an_argument_has_no_text_is_an_error_at_the_call() -> None:

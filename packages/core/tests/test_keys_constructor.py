@@ -171,6 +171,7 @@ def test_as_constructor_accepts_every_short_form() -> None:
     assert as_constructor(Base) is Base
     assert as_constructor(Base()) is Base
     assert as_constructor({"a": A}) is inline
+    assert as_constructor(A) is as_constructor({"key": A})
     assert as_constructor({"fields": {"a": A}}) is inline
     assert as_constructor({"fields": {"a": A}, "namespace": "n"}).key_options.namespace == "n"
     assert list(as_constructor({"fields": A}).key_fields) == ["fields"]

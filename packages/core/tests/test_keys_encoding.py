@@ -14,6 +14,7 @@ from collections.abc import Callable
 from decimal import Decimal, localcontext
 from enum import Enum, IntFlag, StrEnum
 from fractions import Fraction
+from ipaddress import IPv4Address, IPv6Network
 from pathlib import PurePosixPath, PureWindowsPath
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ from tiercel.keys.encoding import Encoders
 MODULE = __name__
 TEXT = Encoders().text
 PARIS = ZoneInfo("Europe/Paris")
+read = pydantic.TypeAdapter(dt.datetime).validate_python
 
 
 class Color(Enum):
@@ -154,6 +156,14 @@ def top_level() -> None:
             "datetime(2024-01-01T000000+0100,'X)",
         ),
         (dt.timedelta(days=1, seconds=2), "timedelta(1,2,0)"),
+        (dt.UTC, "timezone(timedelta(0,0,0))"),
+        (dt.timezone(dt.timedelta(hours=1), "X"), "timezone(timedelta(0,3600,0),'X)"),
+        (PARIS, "ZoneInfo(Europe/Paris)"),
+        (read("2024-01-01T00:00:00Z"), "datetime(2024-01-01T000000+0000)"),
+        (read("2024-01-01T00:00:00+02:00"), "datetime(2024-01-01T000000+0200,'+02%3A00)"),
+        (IPv4Address("10.0.0.1"), "IPv4Address(10.0.0.1)"),
+        (IPv6Network("2001:db8::/32"), "IPv6Network(2001%3Adb8%3A%3A/32)"),
+        (pydantic.HttpUrl("http://a/b"), "HttpUrl(http%3A//a/b)"),
         (Decimal("1.00"), "Decimal(1.00)"),
         (Fraction(1, -3), "Fraction(-1/3)"),
         (UUID(int=1), "UUID(00000000-0000-0000-0000-000000000001)"),

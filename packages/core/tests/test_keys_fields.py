@@ -363,3 +363,15 @@ def test_field_with_nothing_to_add_is_left_out() -> None:
     plan = compile_plan({"url": ViewKwargsKeyField(partition=True)}, view)
     assert plan.exact
     assert plan.fields == ()
+
+
+@pytest.mark.parametrize("given", [Part("tenant", constant=1), ["tenant"], None])
+def test_field_of_a_third_party_that_returns_no_parts_is_an_error(given: Any) -> None:
+    """As early as the function is decorated, by the name of the field."""
+
+    class Tenant(KeyField):
+        def parts(self, target: Target) -> Any:
+            return given
+
+    with pytest.raises(ConfigurationError, match=r"Tenant\.parts\(\) must return a sequence"):
+        compile_plan({"tenant": Tenant()}, get_user)

@@ -100,6 +100,30 @@ class ReturnsAwaitables(Recorder):
         self._keep(key, value, ttl)
 
 
+class Both(Recorder):
+    """Plain methods, and coroutines with another name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used: set[Mode] = set()
+
+    def get(self, key: str) -> bytes | None:
+        self.used.add("sync")
+        return super().get(key)
+
+    def set(self, key: str, value: bytes, ttl: float) -> None:
+        self.used.add("sync")
+        self._keep(key, value, ttl)
+
+    async def aget(self, key: str) -> bytes | None:
+        self.used.add("async")
+        return super().get(key)
+
+    async def aset(self, key: str, value: bytes, ttl: float) -> None:
+        self.used.add("async")
+        self._keep(key, value, ttl)
+
+
 def _serve_once(target: Any, mode: Mode = "sync") -> Any:
     """Store and read back through the adapter; return the target."""
     tier = Tier(adapt(target), mode)
@@ -154,6 +178,46 @@ def test_object_with_plain_functions_is_a_synchronous_backend() -> None:
     backend = adapt(WithTimeout())
     assert (backend.asynchronous, backend.synchronous) == (False, True)
     _serve_once(WithTimeout(), "async")
+
+
+def test_object_with_both_kinds_is_used_the_way_its_caller_is() -> None:
+    """Plain callers never wait for a loop, and async ones never for a thread."""
+    both = Both()
+    backend = adapt(both)
+    assert (backend.asynchronous, backend.synchronous) == (True, True)
+    for mode in ("sync", "async"):
+        tier = Tier(backend, mode)
+        tier.store(tier.key(), b"value")
+        assert tier.value(tier.key()) == b"value"
+        assert both.used == {mode}
+        both.used.clear()
+        tier.close()
+
+
+def test_object_with_some_coroutines_beside_plain_functions_is_plain() -> None:
+    """What it has only one kind of decides."""
+
+    class Some(Both):
+        aset = None  # type: ignore[assignment]
+
+    backend = adapt(Some())
+    assert (backend.asynchronous, backend.synchronous) == (False, True)
+
+
+def test_store_says_in_which_thread_async_code_uses_it() -> None:
+    """One trip to the thread for each command, however many calls that takes."""
+    ran: list[str] = []
+
+    class Picky(Exact):
+        async def in_thread(self, function: Any, *args: Any) -> Any:
+            ran.append(type(args[0]).__name__)
+            return function(*args)
+
+    tier = Tier(adapt(Picky()), "async")
+    tier.store(tier.key(), b"value")
+    assert tier.value(tier.key()) == b"value"
+    assert ran == ["Begin", "Fill", "Read"]
+    tier.close()
 
 
 def test_object_that_hides_its_coroutines_is_told_what_to_declare() -> None:

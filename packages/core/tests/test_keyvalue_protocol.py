@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -205,6 +205,62 @@ def test_drop_of_a_key_holds_although_the_delete_fails(clock: VirtualClock) -> N
     tier.store(key, b"old")
     with pytest.raises(BackendUnavailable, match=r"FailingDelete\.delete\(\) failed"):
         tier.run(DropKey(key))
+    assert tier.value(key) is None
+
+
+class HidesFailures(DictBackend):
+    """Loses its next writes, and says nothing of that; something may happen after the others."""
+
+    hides_failures = True
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(clock)
+        self.losing = 0
+        self.then: Callable[[], object] | None = None
+
+    def set(self, key: str, value: bytes, ttl: float) -> None:
+        if self.losing:
+            self.losing -= 1
+            return
+        super().set(key, value, ttl)
+        then, self.then = self.then, None
+        if then is not None:
+            then()
+
+
+@pytest.mark.parametrize("way", ["key", "scope"])
+def test_drop_when_failures_are_hidden_is_read_back(clock: VirtualClock, way: str) -> None:
+    """It is tried again if it was lost, and is no drop if that does not help."""
+    store = HidesFailures(clock)
+    tier = Tier(adapt(store, clock))
+    key = tier.key()
+    for losing in (1, 1000):
+        tier.store(key, b"old")
+        store.losing = losing
+        drop = (
+            (lambda: tier.run(DropKey(key))) if way == "key" else lambda: tier.drop(tier.function())
+        )
+        if losing == 1:
+            drop()
+            assert tier.value(key) is None
+        else:
+            with pytest.raises(BackendUnavailable, match="did not keep a write, in silence"):
+                drop()
+        store.losing = 0
+
+
+def test_drop_when_another_has_come_since_is_not_written_again(clock: VirtualClock) -> None:
+    """Else what was filled between the two would be valid once more."""
+    store = HidesFailures(clock)
+    tier = Tier(adapt(store, clock))
+    key = tier.key()
+
+    def fill_and_drop() -> None:
+        tier.store(key, b"old")
+        tier.drop(tier.function())
+
+    store.then = fill_and_drop
+    tier.drop(tier.function())
     assert tier.value(key) is None
 
 

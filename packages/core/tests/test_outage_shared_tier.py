@@ -43,7 +43,7 @@ async def test_call_when_the_tier_is_away_computes(stage: Stage, way: Way) -> No
     assert (value, metadata["cache_status"], metadata["cause"]) == (1, "MISS", Cause.UNAVAILABLE)
     for _ in range(20):
         await way.call(cached, 2)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert calls[0] == 1
 
 

@@ -138,11 +138,11 @@ def test_default_registry_when_forked_while_in_use_works_in_the_child(registry: 
     def hold() -> None:
         with registry._lock:
             held.set()
-            free.wait(20)
+            free.wait(60)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    assert held.wait(20)
+    assert held.wait(60)
     set_default_registry(registry)
     try:
         child = fork_and(lambda: default_registry().configured({}))

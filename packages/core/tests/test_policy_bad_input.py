@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"cache_exceptions": (KeyError, 5)}, r"cache_exceptions: 5 is no exception type"),
     ({"tiers": "all"}, r"tiers='all': one of \('both', 'memory', 'shared'\)"),
     ({"atomic_writes": "never"}, r"atomic_writes='never': .*at_least_once"),
-    ({"key": ArgsKeyField("user_id")}, r"must be a KeyConstructor or a dict of key fields"),
+    ({"key": "user_id"}, r"must be a KeyConstructor, a key field or a dict of key fields"),
     ({"key": {"user": "user_id"}}, r"fields\['user'\] must be a key field, not 'user_id'"),
     ({"key": {"user": ArgsKeyField("usr_id")}}, r"usr_id.*user_id"),
     ({"key": {"u": ArgsKeyField("user_id")}, "key_constructor": KeyConstructor}, r"mean the same"),
@@ -69,7 +70,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"unless": lambda func, pge: True}, r"wants 'pge', which is no argument of .*compute"),
     ({"dispatcher": "carrier_pigeon"}, r"carrier_pigeon"),
     ({"dispatcher": "inline", "dispatcher_config": {"speed": 3}}, r"no option 'speed'"),
+    ({"dispatcher": "threadpool", "dispatcher_config": {"max_workers": 0}}, r"max_workers must be"),
     ({"codec": "morse"}, r"morse"),
+    ({"dispatcher": 3}, r"dispatcher=3 must be the name of one"),
+    ({"key": {1: ArgsKeyField("user_id")}}, r"key fields have texts as names, not 1"),
+    ({"ttl": lambda: 5}, r"takes no argument by position, but it is called with one"),
+    ({"cache_unless": lambda *, page: True}, r"takes no argument by position"),
+    ({"unless": lambda: True}, r"takes no argument by position"),
+    ({"tags": ["{user_id"]}, r"tag '{user_id' has a brace that names no argument"),
     ({"name": ""}, r"name"),
     ({"name": 5}, r"name"),
 ]
@@ -102,7 +110,7 @@ def test_option_when_a_coroutine_function_on_a_plain_function_is_refused(
         return 1
 
     decorate: Any = memory.cache.cached
-    with pytest.raises(TypeError, match=f"{option} is a coroutine function, but .* is not"):
+    with pytest.raises(TypeError, match=f"{option} is a coroutine function"):
         decorate(**{option: awaited})(compute)
 
 
@@ -111,6 +119,13 @@ def test_decorator_when_given_no_function_says_to_name_options(memory: Stage, gi
     """`@cached(60)` is a mistake that is easily made."""
     with pytest.raises(ConfigurationError, match="options by name only, such as ttl=60"):
         memory.cache.cached(given)
+
+
+@pytest.mark.parametrize("kind", [property, cached_property])
+def test_decorator_when_above_a_property_says_to_stand_below(memory: Stage, kind: Any) -> None:
+    """What it should cache is the function that the property calls."""
+    with pytest.raises(ConfigurationError, match=f"put the decorator below @{kind.__name__}"):
+        memory.cache.cached(kind(compute))
 
 
 def test_field_when_argument_is_unknown_names_close_ones(memory: Stage) -> None:
@@ -196,6 +211,10 @@ def test_url_when_nobody_provides_its_scheme_says_who_might() -> None:
         ("memory://?sise=3", {}, r"unknown option 'sise'; known: .*memory"),
         (None, {"sise": 3}, r"unknown option 'sise'; known: .*memory"),
         ("localhost", {}, r"a URL such as redis://localhost/0 is needed"),
+        (5, {}, r"a URL must be a text, not 5"),
+        ("", {"prefix": 5}, r"prefix=5 must be a text"),
+        ("", {"dispatcher": 5}, r"dispatcher=5 must be a text"),
+        ("", {"compress": True}, r"compress=True must be a name, such as 'zlib', or a dict"),
         ("memory://?memory=many", {}, r"memory='many' must be a number"),
         ("memory://?memory=-1", {}, r"memory='-1' must be positive"),
         ("memory://?max_lag=0", {}, r"max_lag='0' must be positive"),

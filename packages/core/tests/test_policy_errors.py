@@ -86,7 +86,46 @@ async def test_cache_exceptions_when_it_cannot_be_rebuilt_computes_again(
         with pytest.raises(Demanding) as caught:
             await way.call(cached)
         assert caught.value.hint == "ask"
-    assert len(calls) == (2 if stage.kind == "shared" else 1)
+    assert len(calls) == (2 if stage.shares else 1)
+    refused = "Demanding cannot be made again of its args: hand what its __init__()"
+    assert (refused in caplog.text) is stage.shares
+
+
+class Wordy(Exception):
+    """An exception that makes its message of what it is given."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(f"there is no {item}")
+
+
+async def test_cache_exceptions_when_its_args_make_another_one_computes_again(stage: Stage) -> None:
+    """No process gets an exception that says something else than the one that was raised."""
+    find, _ = failing(Wordy("tea"))
+    for cached in stage.pair(find, cache_exceptions=Wordy):
+        with pytest.raises(Wordy) as caught:
+            cached()
+        assert str(caught.value) == "there is no tea"
+
+
+async def test_cache_exceptions_when_a_subclass_crosses_it_is_still_that(stage: Stage) -> None:
+    """Other processes raise the very type as well, without a computation."""
+    if not stage.shares:
+        return
+    find, calls = failing(NotFound("user", 5))
+    for cached in stage.pair(find, cache_exceptions=LookupError):
+        with pytest.raises(NotFound) as caught:
+            cached()
+        assert caught.value.args == ("user", 5)
+    assert calls == [1]
+
+
+async def test_cache_exceptions_of_one_name_are_never_mistaken(stage: Stage) -> None:
+    """Where a name says two types, neither is made for the other."""
+    twin = type("NotFound", (Exception,), {})
+    find, _ = failing(twin("other"))
+    for cached in stage.pair(find, cache_exceptions=(NotFound, twin)):
+        with pytest.raises(twin, match="other"):
+            cached()
 
 
 async def test_cache_exceptions_when_their_time_is_over_compute_again(

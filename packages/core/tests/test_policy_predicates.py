@@ -118,6 +118,23 @@ async def test_unless_when_true_bypasses_the_cache(stage: Stage, way: Way) -> No
     assert set(asked) == {function}
 
 
+async def test_unless_when_true_for_some_of_many_bypasses_the_cache_for_those(
+    stage: Stage, way: Way
+) -> None:
+    """A bulk read returns for each call what the call alone returns, in their order."""
+    computed: list[int] = []
+
+    def compute(key: int) -> int:
+        computed.append(key)
+        return len(computed)
+
+    cached = stage.cached(way.function(compute), unless=lambda func, key: key < 0)
+    assert [await way.call(cached, each) for each in (1, 2)] == [1, 2]
+    assert await way.do(cached, "many", [1, -1, 2, -1]) == [1, 3, 2, 4]
+    assert computed == [1, 2, -1, -1]
+    assert await way.do(cached, "many", [-1]) == [5]
+
+
 async def test_unless_when_it_takes_the_function_only_is_called_with_it(
     stage: Stage, way: Way
 ) -> None:

@@ -72,6 +72,16 @@ async def test_copy_when_asked_for_protects_the_entry(stage: Stage, way: Way) ->
     assert value == {"list": [1]}
 
 
+async def test_copy_when_a_value_has_none_gives_it_to_its_caller(
+    stage: Stage, way: Way, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What cannot be copied is not kept in memory; callers never get the error of copying."""
+    cached = stage.cached(way.function(lambda key: {key: 1}.keys()), copy=True)
+    assert list(await way.call(cached, 5)) == [5]
+    assert list(await way.call(cached, 5)) == [5]
+    assert stage.kind != "memory" or "cannot be copied, as copy=True asks" in caplog.text
+
+
 async def test_return_annotation_when_given_types_what_comes_back(shared: Stage) -> None:
     """A dataclass crosses the shared tier as what the annotation says."""
 
@@ -206,3 +216,21 @@ def test_memory_when_none_and_nothing_shared_caches_nothing() -> None:
     cached(1)
     assert calls == [1, 1]
     assert cached.get_cache_only(1) is CACHE_MISSING
+
+
+def test_hit_when_there_is_a_shared_tier_takes_the_same_code(memory: Stage, tiers: Stage) -> None:
+    """A hit in memory costs the same with a shared tier below, since nothing in it differs."""
+
+    def compute(a: int, b: str = "") -> int:
+        return a
+
+    paths = [stage.cached(compute).cached_function.hit_path for stage in (memory, tiers)]
+    assert paths[0].source == paths[1].source
+    assert paths[0].function.__code__.co_code == paths[1].function.__code__.co_code
+    for path, stage in zip(paths, (memory, tiers), strict=True):
+        path.function(1, "x")
+        stage.settle()
+        path.function(1, "x")
+        before = path.hits()
+        path.function(1, "x")
+        assert path.hits() == before + 1

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 from packages.core.tests.races.world import FUNCTION, Node, SourceFailed, World, partition
-from tiercel.engine import drop, manual, read, refresh
-from tiercel.errors import BackendError
+from tiercel.engine import drop, index, manual, read, refresh, retire
+from tiercel.errors import AtMostOnceError, BackendError
 from tiercel.testing.actors import Actor, Choose, Look, Pause, Steps, Until, Violation
 
 KEY = "u/1"
@@ -32,7 +32,7 @@ def reader(
             expected = yield Look(lambda: world.promises.expect(key, node.name))
             try:
                 outcome = yield from node.fetch(key)
-            except SourceFailed:
+            except (SourceFailed, AtMostOnceError):
                 continue
             if "failing" in world.notes:
                 expected = yield Look(partial(world.since_failure, expected))
@@ -111,7 +111,7 @@ def dropper(
     Args:
         world: Where.
         node: In which process.
-        what: "key", "partition", "partitions" or "function".
+        what: "key", "partition", "partitions", "function", or "matching" for what an index finds.
         *keys: What he changes; one key by default.
         after: From when on.
         then: A key whose partition he drops besides, after that.
@@ -122,7 +122,9 @@ def dropper(
         yield Until(after)
         versions = yield Look(lambda: world.change(*concerned))
         yield Pause()
-        if what == "key":
+        if what == "matching":
+            yield from index.drop_matching(node.subject, concerned[0])
+        elif what == "key":
             yield from drop.drop_key(node.subject, node.call(concerned[0]))
         else:
             scopes = [FUNCTION] if what == "function" else [partition(key) for key in concerned]
@@ -146,6 +148,15 @@ def refresher(world: World, node: Node, key: str = KEY, *, changes: bool = False
         world.promises.acknowledge(versions, node.name)
 
     world.add(f"refresh {node.name}", steps(), node)
+
+
+def marker(world: World, node: Node, key: str = KEY) -> None:
+    """Somebody marks what there is as stale."""
+
+    def steps() -> Steps:
+        yield from retire.retire(node.subject, node.call(key))
+
+    world.add(f"mark {node.name}", steps(), node)
 
 
 def setter(world: World, node: Node, key: str = KEY) -> None:

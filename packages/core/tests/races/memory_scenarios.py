@@ -10,13 +10,14 @@ from packages.core.tests.races.actors import (
     poller,
     reader,
     refresher,
+    setter,
     ticker,
     warm,
 )
 from packages.core.tests.races.scenes import scenario
 from packages.core.tests.races.world import LAG, LEASE, Node, World
 from tiercel.policy import make_policy
-from tiercel.testing.simulated import Snapshot
+from tiercel.testing.cells import Snapshot
 
 OTHER = "v/1"
 SHORT = make_policy("f", ttl=10.0, lease=LEASE)
@@ -121,6 +122,35 @@ def memory_refresh(world: World) -> None:
     """Another process refreshes a key, which memory holds or computes."""
     reader(world, _followed(world, warmed=False))
     refresher(world, world.node("x"), changes=True)
+
+
+@scenario("H2", "refresh", "set")
+def memory_replaced(world: World, what: str) -> None:
+    """A process replaces a value by another: its own callers see that at once."""
+    node = _cold(world)
+    reader(world, node)
+    if what == "set":
+        setter(world, node)
+    else:
+        refresher(world, node, changes=True)
+    reader(world, node)
+
+
+@scenario("H2", long=True)
+def memory_replaced_twice(world: World) -> None:
+    """The same, while somebody else refreshes there, and may have computed before the change."""
+    node = _cold(world)
+    refresher(world, node)
+    refresher(world, node, changes=True)
+    reader(world, node)
+
+
+def _cold(world: World) -> Node:
+    """Add a process whose memory has nothing yet of what is in the shared tier."""
+    warm(world, world.node("w"))
+    node = world.node("m", memory=True)
+    follow(world, node)
+    return node
 
 
 def _polled(world: World) -> Node:

@@ -6,25 +6,26 @@ the checker would be blind where it claims to see.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any
-from unittest.mock import patch
+from collections.abc import Mapping
 
-from msgspec import Struct
-
+from packages.core.tests.races.failover_mutants import FAILOVER_MUTANTS
+from packages.core.tests.races.mutant import Mutant
 from packages.core.tests.races.wrong_engines import (
     ALWAYS,
     NEVER,
     accepts_any_nonce,
     accepts_everything,
+    begins_after_computing,
+    believes_the_listing,
     does_nothing,
     drops_twice,
     follows_anybody,
     forgets_failed_drop,
     joins_blindly,
     keeps_at_first_position,
+    keeps_nobody_out,
     keeps_refused,
+    marks_what_it_read_before,
     promotes_with_full_life,
     remembers_what_it_saw,
     serves_what_it_saw,
@@ -36,11 +37,15 @@ from packages.core.tests.races.wrong_engines import (
 )
 from packages.core.tests.races.wrong_tiers import (
     AnnouncesFirst,
+    ClaimsForTheLease,
     CountsStamps,
     DropsOnlyOne,
     FillsWithoutLease,
+    ForgetsWhoFilled,
     GrantsTwice,
+    HasNoFence,
     IgnoresGeneration,
+    IgnoresTheFence,
     KeepsLease,
     LooksOnlyOnce,
     MintsAtFill,
@@ -54,55 +59,46 @@ from tiercel.engine import (
     examine,
     fill,
     flights,
+    index,
     lease,
+    manual,
     outage,
     places,
     read,
     refresh,
+    retire,
 )
 from tiercel.engine.channel import Channel
 from tiercel.engine.places import Place
-from tiercel.testing import SimulatedBackend
-
-Patch = tuple[Any, str, Any]
-
-
-class Mutant(Struct, frozen=True):
-    """One wrong variant.
-
-    Attributes:
-        name: What is wrong.
-        hole: Which hole of the protocol's table that opens.
-        scene: The scenario that must give it away.
-        promise: Which promise it breaks there.
-        backend: The shared tier, if that is what is wrong.
-        patches: What else is replaced: owner, attribute, replacement.
-        seed: In which order the scene is played; what decides how soon, not whether, it shows.
-    """
-
-    name: str
-    hole: str
-    scene: str
-    promise: str
-    backend: type[SimulatedBackend] = SimulatedBackend
-    patches: Sequence[Patch] = ()
-    seed: int | None = None
-
-    @contextmanager
-    def applied(self) -> Iterator[None]:
-        """Have the engine be wrong for a while."""
-        with ExitStack() as stack:
-            for owner, name, replacement in self.patches:
-                stack.enter_context(patch.object(owner, name, replacement))
-            yield
-
+from tiercel.memory import FunctionTable
 
 MUTANTS = (
     Mutant("stamps are minted at the fill", "H1", "evict_partition", "P1", MintsAtFill),
     Mutant("stamps count, and a lost one is 0", "H1", "evict_warm_partition", "P1", CountsStamps),
     Mutant("stamps are captured at the fill", "H1", "drop_partition", "P1", StampsAtFill),
+    Mutant(
+        "a reader puts back into memory what was replaced",
+        "H2",
+        "memory_replaced_refresh",
+        "P2",
+        patches=[(FunctionTable, "drop_reservations_of", does_nothing)],
+    ),
     Mutant("a refresh overwrites blindly", "H2", "refresh_key", "P1", OverwritesBlindly),
-    Mutant("an update overwrites blindly", "H2", "update", "P1", OverwritesBlindly),
+    Mutant(
+        "an update waits for nobody and overwrites blindly",
+        "H2",
+        "update",
+        "P1",
+        OverwritesBlindly,
+        patches=[(manual, "_take_turn", manual._seize)],
+    ),
+    Mutant(
+        "a worker begins after it has computed",
+        "H2",
+        "stale_in_a_queue_partition",
+        "P1",
+        patches=[(refresh, "take_over", begins_after_computing)],
+    ),
     Mutant("no lease is as good as one", "H3", "drop_key", "P1", FillsWithoutLease),
     Mutant("no lease, after it expired", "H3", "lease_expires_key", "P1", FillsWithoutLease),
     Mutant("a key drop leaves the lease", "H3", "drop_key", "P1", KeepsLease),
@@ -128,7 +124,7 @@ MUTANTS = (
         patches=[
             (read, "examine", remembers_what_it_saw),
             (examine, "examine", remembers_what_it_saw),
-            (fill, "_last_resort", serves_what_it_saw),
+            (fill, "last_resort", serves_what_it_saw),
         ],
     ),
     Mutant("a lease is granted unseen", "H5", "cold_callers", "P4", LooksOnlyOnce),
@@ -245,11 +241,18 @@ MUTANTS = (
         patches=[(examine, "remember", promotes_with_full_life)],
     ),
     Mutant(
+        "a mark writes back what it read before it had the lease",
+        "H4",
+        "mark_stale_key",
+        "P6",
+        patches=[(retire, "_retire_shared", marks_what_it_read_before)],
+    ),
+    Mutant(
         "a refused value enters memory",
         "H17",
         "memory_is_late_key",
         "P2",
-        patches=[(fill, "_fill", keeps_refused)],
+        patches=[(fill, "fill", keeps_refused)],
     ),
     Mutant(
         "nested computations wait for each other",
@@ -286,15 +289,43 @@ MUTANTS = (
         "P1",
         patches=[(drop, "_drop_shared", forgets_failed_drop)],
     ),
+    Mutant("whoever computes may fill", "H3", "drop_matching_cold", "P1", HasNoFence),
+    Mutant(
+        "what is not listed yet is forgotten",
+        "H3",
+        "drop_matching_cold",
+        "P1",
+        patches=[(index, "_keep_out", keeps_nobody_out)],
+    ),
+    Mutant(
+        "a listing with gaps is taken for all",
+        "H3",
+        "drop_matching_without_an_index",
+        "P1",
+        patches=[(index, "_listing", believes_the_listing)],
+    ),
+    Mutant("callers wait for who may not fill", "H6", "drop_matching_cold", "P5", IgnoresTheFence),
+    Mutant(
+        "what memory waits for outlives a drop of what was found",
+        "H7",
+        "drop_matching_at_home_memory",
+        "P2",
+        patches=[(FunctionTable, "drop_reservations", does_nothing)],
+    ),
+    Mutant(
+        "a claim ends with its lease", "H9", "once_when_the_lease_expires", "P4", ClaimsForTheLease
+    ),
+    Mutant(
+        "a claim ends with the fill", "H9", "once_when_something_is_lost", "P4", ForgetsWhoFilled
+    ),
     Mutant("a drop is acknowledged half done", "H22", "drop_two_partitions", "P1", DropsOnlyOne),
+    *FAILOVER_MUTANTS,
 )
 
 NOT_YET: Mapping[str, str] = {
-    "H9": "at_most_once is not built yet: `atomic_writes` accepts at_least_once only",
-    "H10": "tags are not built yet; stamps read at the fill are caught under H1",
-    "H20": "strict failover and the replay journal are not built yet",
+    "H10": "tags are scopes of the key, so stamps read at the fill are caught under H1",
     "H23": "tags of results are not built yet",
-    "H24": "dirty transactions and old snapshots are known to integrations, of which none is here",
+    "H24": "which transactions are dirty, integrations know: Django's tests show it on real ones",
     "H25": "the digest of the scopes is part of the key's text, which is made before the engine",
 }
 """Holes without a mutant, and why."""

@@ -7,9 +7,21 @@ from typing import Any
 
 from msgspec import Struct
 
-from tiercel.contracts.backend import Begin, Begun, Command, DropKey, Fill, Granted, Held, Release
+from tiercel.contracts.backend import (
+    Begin,
+    Begun,
+    Command,
+    DropKey,
+    DropScopes,
+    Fill,
+    Granted,
+    Held,
+    Release,
+)
+from tiercel.contracts.reversal import Replay
 from tiercel.engine.state import Outcome
 from tiercel.events import Status, Tier
+from tiercel.keys.layout import FENCE
 from tiercel.stamps import join_stamps
 from tiercel.testing.actors import Violation
 
@@ -65,12 +77,14 @@ class Promises:
         self._filled: dict[tuple[str, int], float] = {}
         self._holders: dict[str, Holder] = {}
         self._generations: dict[bytes, bytes] = {}
+        self._fences = 0
 
     def state(self) -> Hashable:
         """Return what decides later judgements."""
         counted = tuple(self.computations.items()) if self.most is not None else None
         filled = tuple(self._filled.items()) if self.life is not None else None
-        return (frozenset(self._acknowledged), counted, filled, tuple(self._holders.items()))
+        holders = tuple(self._holders.items())
+        return (frozenset(self._acknowledged), counted, filled, holders, self._fences)
 
     # P1, P2, P3 and P6: nothing dropped is served
 
@@ -141,7 +155,7 @@ class Promises:
         """Judge the reply to a request for a lease."""
         text, holder = command.key.text, self._holders.get(command.key.text)
         if isinstance(reply, Granted):
-            generation = join_stamps(reply.stamps) or b""
+            generation = self._generation(reply)
             alive = holder is not None and self._now() < holder.until
             if alive and holder and holder.generation == generation and not command.force:
                 raise Violation(f"P4: a second lease of {text} while its holder lives")
@@ -149,21 +163,41 @@ class Promises:
             self._generations[reply.token] = generation
         elif isinstance(reply, Held):
             generation = self._generations.get(reply.token, b"")
-            if generation != join_stamps(reply.stamps):
+            if generation != self._generation(reply):
                 raise Violation(f"P5: told to wait for a fill of {text} that was dropped already")
 
     def watch(self, command: Command[Any], reply: Any) -> None:
-        """Note which leases end."""
-        if isinstance(command, DropKey):
+        """Note which leases end, and how often the fence of the function has changed."""
+        if isinstance(command, DropScopes):
+            self._fences += any(scope.name.endswith(FENCE) for scope in command.scopes)
+        elif isinstance(command, DropKey):
             self.lease_lost(command.key.text)
+        elif isinstance(command, Replay):
+            self._fences += any(name.endswith(FENCE) for name in command.names)
+            for name in command.names:
+                self.lease_lost(name)
         elif isinstance(command, (Fill, Release)) and reply is not False:
             holder = self._holders.get(command.key.text)
             if holder is not None and holder.token == command.token:
                 self.lease_lost(command.key.text)
 
+    def _generation(self, reply: Granted | Held) -> bytes:
+        """Return what a lease stands for."""
+        return (join_stamps(reply.stamps) or b"") + bytes([self._fences])
+
     def lease_lost(self, text: str) -> None:
         """Note that the lease of a key is gone."""
         self._holders.pop(text, None)
+
+    def evicted(self, name: str) -> None:
+        """Note that the shared tier lost a cell: whoever asks next gets a lease, or a new fence."""
+        self._fences += name.endswith(FENCE)
+        if name.startswith("lease/"):
+            self.lease_lost(name.removeprefix("lease/"))
+
+    def leases_lost(self) -> None:
+        """Note that all leases may be gone."""
+        self._holders.clear()
 
     def ended(self) -> None:
         """Judge a world in which all is quiet."""

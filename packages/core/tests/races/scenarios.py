@@ -18,6 +18,7 @@ from packages.core.tests.races.actors import (
     evictor,
     follow,
     killer,
+    marker,
     reader,
     refresher,
     setter,
@@ -28,10 +29,12 @@ from packages.core.tests.races.actors import (
 from packages.core.tests.races.scenes import scenario
 from packages.core.tests.races.world import LEASE, World
 from tiercel.contracts.backend import DropScopes
+from tiercel.engine.refresh import QUEUED_LEASE
 from tiercel.policy import make_policy
 
 OTHER = "v/1"
 STALE = make_policy("f", ttl=5.0, stale=50.0, lease=LEASE)
+HASTY = make_policy("f", ttl=5.0, stale_on_error=50.0, soft_timeout=0.5, lease=LEASE)
 RESCUE = make_policy("f", ttl=5.0, stale_on_error=50.0, lease=LEASE)
 
 
@@ -78,7 +81,7 @@ def drop_two_partitions(world: World) -> None:
 # Losses: eviction, expiry, death
 
 
-@scenario("H1 H3", "key", "partition", "function", long="function")
+@scenario("H1 H3", "key", "partition", "function", long="partition function")
 def evict(world: World, what: str, times: int = 1) -> None:
     """A cold caller, a drop, a later caller; a stamp, the lease or the value is lost."""
     reader(world, world.node("a"))
@@ -208,6 +211,68 @@ def stale(world: World, what: str) -> None:
     reader(world, first)
     dropper(world, world.node("x", policy=STALE), what)
     reader(world, second)
+
+
+@scenario("H2 H4", "key", "partition", "function")
+def mark_stale(world: World, what: str) -> None:
+    """What is there is marked as stale, by writing it again, while it is dropped."""
+    node = world.node("a", policy=STALE)
+    warm(world, node)
+    marker(world, node)
+    dropper(world, world.node("x", policy=STALE), what)
+    reader(world, world.node("b", policy=STALE))
+
+
+@scenario("H2 H4", "key", "partition", "function", long="partition function")
+def soft_timeout(world: World, what: str, times: int = 1) -> None:
+    """What is left of an entry stands in for a slow computation, while it is dropped."""
+    node = world.node("a", policy=HASTY)
+    warm(world, node)
+    world.clock.advance(10.0)
+    reader(world, node, times=times)
+    dropper(world, world.node("x", policy=HASTY), what)
+
+
+@scenario("H2 H4", "key", "partition", "function", long=True)
+def soft_timeout_twice(world: World, what: str) -> None:
+    """The same for a second call, which does not wait for what is overtaken already."""
+    soft_timeout(world, what, times=2)
+
+
+@scenario("H2 H4 H8", "key", "partition", "function")
+def stale_in_a_queue(world: World, what: str) -> None:
+    """A stale value is refreshed by a worker in another process, while it is dropped."""
+    worker = world.node("w", policy=STALE)
+    first = world.node("a", policy=STALE, worker=worker)
+    warm(world, first)
+    world.clock.advance(10.0)
+    reader(world, first, times=2)
+    dropper(world, world.node("x", policy=STALE), what)
+
+
+@scenario("H2 H4", "key", "partition", "function", long=True)
+def stale_in_a_queue_for_long(world: World, what: str) -> None:
+    """The same, and the worker comes when the right to refresh has ended, beside a reader."""
+    worker = world.node("w", policy=STALE)
+    first = world.node("a", policy=STALE, worker=worker)
+    warm(world, first)
+    world.clock.advance(10.0)
+    reader(world, first)
+    dropper(world, world.node("x", policy=STALE), what)
+    ticker(world, QUEUED_LEASE + 1.0)
+    reader(world, world.node("b", policy=STALE))
+
+
+@scenario("H4 H5")
+def stale_for_many_in_a_queue(world: World) -> None:
+    """Two processes serve a stale value, and one worker computes once for both."""
+    worker = world.node("w", policy=STALE)
+    nodes = [world.node(name, policy=STALE, worker=worker) for name in "ab"]
+    warm(world, nodes[0])
+    world.clock.advance(10.0)
+    for node in nodes:
+        reader(world, node)
+    world.promises.most = 2
 
 
 @scenario("H4", "key", "partition", "function")

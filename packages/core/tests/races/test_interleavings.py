@@ -7,9 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
+import packages.core.tests.races.failover_scenarios
+import packages.core.tests.races.index_scenarios
 import packages.core.tests.races.memory_scenarios
+import packages.core.tests.races.once_scenarios
 import packages.core.tests.races.scenarios  # noqa: F401 - importing them fills the table
-from packages.core.tests.races.mutants import MUTANTS, NOT_YET, Mutant
+from packages.core.tests.races.mutant import Mutant
+from packages.core.tests.races.mutants import MUTANTS, NOT_YET
 from packages.core.tests.races.scenes import SCENARIOS, names
 from tiercel.testing.interleave import Exploration, explore, replay
 

@@ -29,7 +29,8 @@ def town(seed: int) -> World:
     world = World()
     world.comparable = False
     policy = random.choice((STALE, TINY, None))
-    options = {} if policy is None else {"policy": policy}
+    index = random.random() < 0.5
+    options = {"index": index} if policy is None else {"policy": policy, "index": index}
     nodes = [world.node(f"p{number}", memory=number < 2, **options) for number in range(4)]
     for node in nodes[:2]:
         follow(world, node)
@@ -38,10 +39,10 @@ def town(seed: int) -> World:
         for _ in range(2):
             reader(world, node, random.choice(KEYS), times=random.randint(1, 3))
     for _ in range(random.randint(1, 4)):
-        what = random.choice(("key", "partition", "function"))
+        what = random.choice(("key", "partition", "function", "matching")[: 3 + index])
         key = random.choice(KEYS)
-        concerned = {"key": (key,), "partition": (f"{key[0]}/1", f"{key[0]}/2"), "function": KEYS}
-        dropper(world, random.choice(nodes), what, *concerned[what])
+        concerned = {"partition": (f"{key[0]}/1", f"{key[0]}/2"), "function": KEYS}
+        dropper(world, random.choice(nodes), what, *concerned.get(what, (key,)))
     if random.random() < 0.5:
         refresher(world, random.choice(nodes), random.choice(KEYS), changes=True)
     _trouble(world, random)
@@ -52,7 +53,7 @@ def _trouble(world: World, random: Random) -> None:
     """Add what may go wrong: losses, passing time, a channel that is cut."""
     key = random.choice(KEYS)
     cells = ("stamp/f", f"stamp/f:{key[0]}", f"value/f:{key}", f"lease/f:{key}")
-    evictor(world, *cells, times=random.randint(0, 3))
+    evictor(world, *cells, "index/f", "stamp/f!fence", times=random.randint(0, 3))
     ticker(world, random.choice((LAG / 2, LAG, 1.5, 4.0)), times=random.randint(0, 4))
     if random.random() < 0.3:
         event(world, "trim", partial(world.backend.trim_stream, 1))

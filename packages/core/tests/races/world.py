@@ -7,7 +7,8 @@ tells by itself whether it is too old.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -15,18 +16,30 @@ from msgspec import Struct
 
 from packages.core.tests.races.promises import Expected, Promises
 from tiercel.codec import SafeCodec
-from tiercel.contracts.backend import Begin, Command, Fill, Key, ReadThenBegin, Scope
+from tiercel.contracts.backend import (
+    Backend,
+    Begin,
+    Command,
+    Fill,
+    Key,
+    Mailbox,
+    ReadThenBegin,
+    Scope,
+)  # fmt: skip
 from tiercel.contracts.dispatcher import TaskKind
+from tiercel.contracts.reversal import Revertible
 from tiercel.dispatch.inline import InlineDispatcher
 from tiercel.engine import drop, read, refresh
 from tiercel.engine.effects import Steps
-from tiercel.engine.state import Call, Engine, Outcome, Right, Subject
+from tiercel.engine.reversal import watch_reversals
+from tiercel.engine.state import Call, Engine, NotedOrigin, Outcome, Right, Subject
 from tiercel.events import Status, Tier
 from tiercel.memory import MemoryTier
 from tiercel.plugins.observing import NOBODY
 from tiercel.policy import Policy, make_policy
 from tiercel.testing import SimulatedBackend
 from tiercel.testing.actors import Actor, Process
+from tiercel.testing.cells import Snapshot
 from tiercel.testing.simulation import Simulation
 
 LAG = 0.5
@@ -38,13 +51,26 @@ CODEC = SafeCodec()
 DISPATCHER = InlineDispatcher()
 
 
-class Refresh(Struct, frozen=True):
-    """A task that a simulation runs as an actor of its own."""
+class Queue(InlineDispatcher):
+    """Says that tasks go to another process, which a simulation sees to."""
 
-    steps: Callable[[], Steps[Outcome]]
+    name = "queue"
+    crosses_processes = True
+
+
+QUEUE = Queue()
+
+
+class Refresh(Struct, frozen=True):
+    """A task that a simulation runs as an actor of its own, in `process` if that is another one."""
+
+    steps: Callable[[], Steps[Any]]
+    process: Process | None = None
     id: str = "refresh"
     kind: TaskKind = TaskKind.REFRESH
+    cache: str = ""
     function: str = "f"
+    rule: str = ""
     asynchronous: bool = False
     dedup: str = ""
 
@@ -54,6 +80,12 @@ class Refresh(Struct, frozen=True):
     async def aperform(self) -> None:
         raise AssertionError("a simulation runs tasks step by step")
 
+    def carry(self, trace: Mapping[str, str], dispatcher: str, queue: str | None) -> None:
+        raise AssertionError("nobody observes a simulation")
+
+    def to_json(self) -> str:
+        raise AssertionError("a simulation has no messages")
+
 
 class SourceFailed(Exception):
     """The source of the cached function cannot be read."""
@@ -62,6 +94,60 @@ class SourceFailed(Exception):
 def partition(key: str) -> Scope:
     """Return the partition of a key: what stands before the slash."""
     return Scope(f"f:{key.partition('/')[0]}", key.partition("/")[0])
+
+
+class KeyNotes:
+    """Notes of calls whose key says everything."""
+
+    def __init__(self, call_of: Callable[[str], Call]) -> None:
+        self._call_of = call_of
+
+    def note(self, call: Call) -> bytes:
+        return b"noted"
+
+    def listed(self, text: str, note: bytes) -> NotedKey:
+        return NotedKey(self._call_of(text.partition(":")[2]).key)
+
+    def remembered(self, origin: NotedOrigin) -> NotedKey:
+        return NotedKey(origin.key)
+
+
+class NotedKey(Struct, frozen=True):
+    """An entry that an index lists."""
+
+    key: Key
+
+    def arguments(self) -> tuple[tuple[str], dict[str, Any]]:
+        return (self.key.text.partition(":")[2],), {}
+
+    def meets(self, wanted: str) -> bool:
+        return self.key.text == f"f:{wanted}"
+
+
+class Connected(Revertible, Backend):
+    """The shared tier as one process has it, whose connections say if it has another past.
+
+    Args:
+        backend: The shared tier.
+        tells: Whether they do say it, rather than end at something that hides the server.
+    """
+
+    def __init__(self, backend: SimulatedBackend, *, tells: bool = True) -> None:
+        self._backend = backend
+        self._tells = tells
+        self.past = backend.past
+        self.capabilities = backend.capabilities
+
+    def execute(self, command: Command[Any]) -> Any:
+        """Execute a command; before that, tell if it meets another past."""
+        if self._tells and self.past != self._backend.past:
+            self.reverted()
+            self.past = self._backend.past
+        return self._backend.execute(command)
+
+    def open_mailbox(self, waiter: str) -> Mailbox | None:
+        """Open a mailbox."""
+        return self._backend.open_mailbox(waiter)
 
 
 class Node(Process):
@@ -77,8 +163,14 @@ class Node(Process):
         asynchronous: bool = False,
         lag: float = LAG,
         policy: Policy = POLICY,
+        index: bool = False,
+        worker: Node | None = None,
+        replay: float = 0.0,
+        tells: bool = True,
     ) -> None:
-        backend = world.backend if shared else None
+        backend: Backend | None = world.backend if shared else None
+        if replay:
+            backend = Connected(world.backend, tells=tells)
         clock = world.clock
         pushes = memory and backend is not None
         tier = MemoryTier(1000, clock=clock, by_text=pushes) if memory else None
@@ -91,7 +183,9 @@ class Node(Process):
             max_lag=lag,
             pushes=pushes,
         )
+        watch_reversals(engine, replay)
         super().__init__(name, engine)
+        self.worker = worker
         self._calls: dict[str, Call] = {}
         self.subject = Subject(
             engine,
@@ -104,12 +198,19 @@ class Node(Process):
             partitions=1,
             keep=None,
             ttl=None,
-            dispatcher=lambda: DISPATCHER,
+            dispatcher=lambda: DISPATCHER if worker is None else QUEUE,
             refresh_task=self._refresh,
         )
+        if index:
+            self.subject.keep_index(KeyNotes(self.call), limit=10)
 
-    def _refresh(self, call: Call, right: Right) -> Refresh:
-        return Refresh(lambda: refresh.carry_out(self.subject, call, right))
+    def _refresh(self, subject: Subject, call: Call, right: Right) -> Refresh:
+        worker, token = self.worker, right.token
+        if worker is None or token is None:
+            return Refresh(lambda: refresh.carry_out(subject, call, right))
+        there = worker.call(call.args[0])
+        steps = partial(refresh.take_over, worker.subject, there, token, right.floor)
+        return Refresh(steps, worker)
 
     def state(self) -> Sequence[Any]:
         subject = self.subject
@@ -217,12 +318,23 @@ class World(Simulation):
 
     def evict(self, name: str) -> None:
         """Have the shared tier lose a value, a stamp or a lease."""
-        self.backend.evict(name)
-        if name.startswith("lease/"):
-            self.promises.lease_lost(name.removeprefix("lease/"))
+        if name in self.backend.names():
+            self.backend.evict(name)
+            self.promises.evicted(name)
+
+    def fail_over(self, to: Snapshot) -> None:
+        """Have a replica take over that has got no further than this."""
+        self.backend.rollback(to)
+        self.promises.leases_lost()
+        self.notes["failed over"] = True
 
     def ended(self) -> None:
         self.promises.ended()
 
 
-World.constants = {**Simulation.constants, World: type, Node: attrgetter("name")}
+World.constants = {
+    **Simulation.constants,
+    World: type,
+    Node: attrgetter("name"),
+    Connected: attrgetter("past"),
+}

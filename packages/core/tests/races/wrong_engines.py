@@ -8,10 +8,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tiercel.contracts.backend import Fill, Granted, Polled, Reading
-from tiercel.engine import examine, fill, flights, lease, places
+from tiercel.contracts.backend import Fill, Granted, Reading
+from tiercel.contracts.position import Polled
+from tiercel.engine import examine, fill, flights, index, lease, places, retire
 from tiercel.engine.channel import Channel
-from tiercel.engine.effects import Steps
+from tiercel.engine.effects import Run, Steps
+from tiercel.engine.journal import Journal
 from tiercel.engine.places import Place
 from tiercel.engine.state import Outcome, Right
 from tiercel.entry import pack_header
@@ -57,6 +59,15 @@ def skips_if_leased(subject: Any, call: Any) -> Steps[Outcome]:
     )
 
 
+def begins_after_computing(subject: Any, call: Any, token: bytes, floor: float) -> Steps[Any]:
+    """Do what another process has enqueued, and ask for the right to store it at the end."""
+    value = yield Run(subject.target, call.args, call.kwargs)
+    granted = yield lease.request(subject, call, force=True, wait=False)
+    right = Right(places.reserve(subject, call), granted.token, join_stamps(granted.stamps) or b"")
+    outcome = Outcome(value, Status.REFRESH, Tier.FUNCTION)
+    yield from fill.store(subject, call, right, outcome, 100.0, 0.0)
+
+
 def drops_twice(subject: Any, command: Any) -> Steps[bool]:
     """Send the drop in two steps, for a backend that does half of it each time."""
     yield command
@@ -71,7 +82,37 @@ def forgets_failed_drop(subject: Any, command: Any) -> Steps[bool]:
         return True
 
 
-def does_nothing(*args: Any) -> Steps[None]:
+def begins_carelessly(subject: Any, call: Any, joins: bool = False, **options: Any) -> Steps[Any]:
+    """Ask for a lease, and follow who has it, however old that is."""
+    return _begin(subject, call, **options)
+
+
+def owes_nothing_again(self: Any) -> int:
+    """Take note that the shared tier has gone back, and leave it at that."""
+    self.reversals += 1
+    return 0
+
+
+def notes_afterwards(subject: Any, command: Any) -> Steps[bool]:
+    """Note a drop when its acknowledgement has been dealt with, as if nothing happened before."""
+    existed = yield command
+    subject.engine.pending.journal.note(command)
+    return bool(existed)
+
+
+def recalls_once(self: Any) -> Any:
+    """Forget what has to be dropped again, as that is being done."""
+    recalled = _recall(self)
+    self._noted.clear()
+    self.note = _forgetful
+    return recalled
+
+
+def _forgetful(drop: Any) -> None:
+    """Keep nothing."""
+
+
+def does_nothing(*args: Any, **named: Any) -> Steps[None]:
     yield from ()
 
 
@@ -136,6 +177,18 @@ def keeps_refused(subject: Any, call: Any, right: Any, *others: Any) -> Steps[bo
     return bool(stored)
 
 
+def believes_the_listing(*args: Any, **kwargs: Any) -> Steps[Any]:
+    """Take for all what an index lists, whatever it says of itself."""
+    entries = yield from _listing(*args, **kwargs)
+    entries.complete = True
+    return entries
+
+
+def keeps_nobody_out(subject: Any, fence: str) -> Steps[None]:
+    """Go on without a word to those who are computing."""
+    yield from ()
+
+
 def takes_place_late(self: Any, value: Any, *others: Any) -> None:
     """Keep a value although its place was dropped since it was taken."""
     if self._reservation is not None:
@@ -154,14 +207,27 @@ def follows_anybody(self: Any, flight: Any, token: bytes) -> Any:
     return next(iter(self._by_token.values()), None) or _follow(self, flight, token)
 
 
+def marks_what_it_read_before(subject: Any, call: Any) -> Any:
+    """Read what is to be marked as stale before the lease is taken."""
+    fenced, subject.fenced = subject.fenced, False
+    try:
+        return (yield from _retire(subject, call))
+    finally:
+        subject.fenced = fenced
+
+
 @contextmanager
 def waits_anyway(flight: Any) -> Iterator[bool]:
     yield True
 
 
+_listing = index._listing
+_begin = lease.begin
+_recall = Journal.recall
+_retire = retire._retire_shared
 _examine = examine.examine
 _accept, _poll = Channel._accept, Channel.poll
-_fill, _follow, _keep = fill._fill, flights.Flights.follow, Place.keep
+_fill, _follow, _keep = fill.fill, flights.Flights.follow, Place.keep
 joins_blindly: Callable[..., Any] = lambda self, key: self._by_key.get(key)  # noqa: E731
 ALWAYS: Callable[..., bool] = lambda *_: True  # noqa: E731
 NEVER: Callable[..., bool] = lambda *_: False  # noqa: E731

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from tiercel.contracts.backend import (
+    STAMP_BYTES,
     STAMPS_OFFSET,
     Begin,
     Begun,
@@ -17,6 +18,8 @@ from tiercel.contracts.backend import (
     Key,
     Reading,
 )
+from tiercel.contracts.index import Index
+from tiercel.contracts.reversal import Replay
 from tiercel.stamps import join_stamps
 from tiercel.testing import SimulatedBackend
 
@@ -55,7 +58,8 @@ class StampsAtFill(SimulatedBackend):
     """Stores a value under the stamps in force at the fill, not under those it was computed in."""
 
     def _fill(self, command: Fill) -> bool:
-        stamps = b"".join(self._mint(name, command.life) for name in command.key.scopes)
+        minted = (self._mint(name, command.life) for name in command.key.scopes)
+        stamps = b"".join(stamp[:STAMP_BYTES] for stamp in minted)
         end = STAMPS_OFFSET + len(stamps)
         payload = command.payload[:STAMPS_OFFSET] + stamps + command.payload[end:]
         return super()._fill(replace(command, payload=payload))
@@ -75,6 +79,21 @@ class FillsWithoutLease(SimulatedBackend):
 
     def _holds(self, key: Key, token: bytes) -> bool:
         return self._lease(key) is None or super()._holds(key, token)
+
+
+class ClaimsForTheLease(SimulatedBackend):
+    """Ends a claim with the lease of a holder who is silent."""
+
+    def _begin(self, command: Begin) -> Begun:
+        return super()._begin(replace(command, claim=min(command.claim, command.lease)))
+
+
+class ForgetsWhoFilled(SimulatedBackend):
+    """Ends a claim when its value is stored."""
+
+    def _fill(self, command: Fill) -> bool:
+        self._cells.pop(f"claim/{command.key.text}", None)
+        return super()._fill(command)
 
 
 class KeepsLease(SimulatedBackend):
@@ -112,6 +131,25 @@ class IgnoresGeneration(SimulatedBackend):
         return super()._begin(command)
 
 
+class HasNoFence(SimulatedBackend):
+    """Lets everybody fill who holds the lease, also after a drop of what was found."""
+
+    def _admits(self, index: Index, key: Key) -> bool:
+        return True
+
+
+class IgnoresTheFence(SimulatedBackend):
+    """Has callers wait for who has begun before a drop of what was found."""
+
+    def _begin(self, command: Begin) -> Begun:
+        lease = self._lease(command.key)
+        if lease is not None and command.index is not None and not command.force:
+            stamps = [self._mint(name, command.stamp_life) for name in command.key.scopes]
+            if lease.generation.startswith(join_stamps(stamps) or b""):
+                return Held(lease.token, stamps, self._remaining(f"lease/{command.key.text}"))
+        return super()._begin(command)
+
+
 class WakesNobody(SimulatedBackend):
     """Ends a lease without waking those who wait for it."""
 
@@ -132,6 +170,15 @@ class AnnouncesFirst(SimulatedBackend):
             self._cells.pop("announced")
             for scope in command.scopes:
                 self._put(f"stamp/{scope.name}", self._new_stamp(), command.life)
+
+
+class ReplaysInSilence(SimulatedBackend):
+    """Drops again what was dropped lately, without an announcement."""
+
+    def _replay(self, command: Replay) -> None:
+        stream = self._stream
+        super()._replay(command)
+        self._stream = stream
 
 
 class DropsOnlyOne(SimulatedBackend):

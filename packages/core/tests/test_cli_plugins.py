@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tiercel.cli import main
+from tiercel.cli import group, main
 
 PLUGIN = """
 from tiercel.spi import BackendSpec, ObserverSpec, Observer, hookimpl
@@ -23,6 +23,13 @@ def tiercel_backends():
 @hookimpl
 def tiercel_observers():
     return [ObserverSpec("watch", Observer, (1, 0)), ObserverSpec("fails", dict, (1, 0))]
+"""
+
+WITHOUT_CLICK = """
+import importlib.util, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name == "click" else find(name, *more)
+sys.modules["click"] = None
 """
 
 
@@ -47,7 +54,7 @@ def run(path: Path, *arguments: str, **variables: str) -> subprocess.CompletedPr
         env={**os.environ, "PYTHONPATH": everything, **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -99,12 +106,35 @@ def test_plugins_when_all_are_well_succeeds(path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("arguments", [[], ["plugin"], ["plugins", "--yaml"]])
+@pytest.mark.parametrize("arguments", [["plugin"], ["plugins", "--yaml"]])
 def test_command_when_misspelt_exits_with_two(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A wrong command line is told from a broken plugin by its exit code."""
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
-    assert "usage: tiercel" in capsys.readouterr().err
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("tiercel: No such")
+    assert said.out == ""
+
+
+def test_command_when_none_is_given_then_help_and_exit_code_two(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All commands are listed with a line each."""
+    assert main([]) == 2
+    shown = capsys.readouterr().out
+    assert shown.startswith("Usage: tiercel")
+    assert [name for name in group.commands if name not in shown] == []
+
+
+def test_commands_when_click_is_missing_then_plain_ones_work(path: Path) -> None:
+    """Without the extra, `plugins` works; any other command says in one line what to install."""
+    (path / "sitecustomize.py").write_text(WITHOUT_CLICK)
+    plain = run(path, "plugins", TIERCEL_DISABLE_PLUGINS="*")
+    assert plain.returncode == 0, plain.stderr
+    assert plain.stdout.startswith("KIND")
+    other = run(path, "functions", TIERCEL_DISABLE_PLUGINS="*")
+    assert (other.returncode, other.stdout) == (2, "")
+    assert other.stderr == (
+        "tiercel: this command needs click and rich: pip install 'tiercel[cli]'\n"
+    )
