@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -34,8 +35,8 @@ class Caller:
         return Key(f"{function}:{name}", (function, f"{function}:{{{partition}}}"), partition)
 
     def begin(self, key: Key, **options: Any) -> Any:
-        times: dict[str, Any] = {"lease": 5.0, "stamp_life": 60.0}
-        return self(Begin(key, **times | options))
+        usual: dict[str, Any] = {"lease": 60.0, "stamp_life": 600.0, "token": os.urandom(16)}
+        return self(Begin(key, **usual | options))
 
     def granted(self, key: Key, **options: Any) -> Granted:
         begun = self.begin(key, **options)
@@ -84,7 +85,7 @@ def open_caller() -> Iterator[Callable[..., Caller]]:
     opened: list[Caller] = []
 
     def open_one(url: str, **options: Any) -> Caller:
-        patient: dict[str, Any] = {"timeout": 2.0}
+        patient: dict[str, Any] = {"timeout": 30.0}
         opened.append(Caller(url, **patient | options))
         return opened[-1]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tiercel.spi import BackendUnavailable, Key, Read, ReadMany
-from tiercel.testing.servers import RedisServer
+from tiercel.testing.servers import RedisServer, wait_until
 
 Caller = Any  # conftest.py, which tests cannot import
 KEYS = 20
@@ -69,18 +69,18 @@ def test_threads_when_interrupted_between_send_and_read_then_no_answer_is_wrong(
     call: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Threads read while a tenth of all replies is cut off by an exception: none is wrong."""
-    import redis
+    from tiercel_redis.sockets import Socket
 
     keys, stored = fill_all(call)
     chance = random.Random(2)
-    original = redis.Connection.read_response
+    original = Socket.receive
 
-    def read_response(self: Any, *args: Any, **options: Any) -> Any:
+    def receive(self: Any, count: int) -> list[Any]:
         if chance.random() < 0.1:
             raise Interrupted
-        return original(self, *args, **options)
+        return original(self, count)
 
-    monkeypatch.setattr(redis.Connection, "read_response", read_response)
+    monkeypatch.setattr(Socket, "receive", receive)
     results: list[bool] = []
 
     def hammer() -> None:
@@ -103,8 +103,8 @@ def test_threads_when_the_server_stalls_now_and_then_then_no_answer_is_wrong(
 ) -> None:
     """Late replies to reads that timed out are not taken for the answer to the next."""
     with RedisServer() as server:
-        call = open_caller(server.url, timeout=0.05)
-        keys, stored = fill_all(call)
+        keys, stored = fill_all(open_caller(server.url))
+        call = open_caller(server.url, timeout=0.1)
         stop = threading.Event()
         wrong: list[object] = []
         right: list[object] = []
@@ -118,12 +118,15 @@ def test_threads_when_the_server_stalls_now_and_then_then_no_answer_is_wrong(
                     (right if payload == stored[key.text] else wrong).append(key)
 
         def stall() -> None:
-            for _ in range(8):
-                server.pause()
-                stop.wait(0.08)
-                server.resume()
-                stop.wait(0.05)
-            stop.set()
+            try:
+                for _ in range(8):
+                    server.pause()
+                    stop.wait(0.15)
+                    server.resume()
+                    before = len(right)
+                    wait_until(lambda: len(right) > before, "an answer", 60.0)  # noqa: B023
+            finally:
+                stop.set()
 
         run_threads(hammer, 4, stall)
     assert not wrong
@@ -169,5 +172,5 @@ def run_threads(work: Callable[[], None], count: int, *others: Callable[[], None
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(600)
         assert not thread.is_alive()

@@ -66,7 +66,7 @@ def test_poll_when_nothing_comes_then_it_waits_as_long_as_told(call: Caller) -> 
     start = positions(call)
     begin = time.monotonic()
     polled = call(Poll(start, 0.3))
-    assert 0.25 < time.monotonic() - begin < 2.0
+    assert 0.25 < time.monotonic() - begin < 20.0
     assert {channel: state.last for channel, state in polled.items()} == start
 
 
@@ -77,9 +77,9 @@ def test_poll_when_a_message_comes_while_waiting_then_it_returns(call: Caller) -
     timer = threading.Timer(0.1, lambda: backend.execute(drop))
     timer.start()
     begin = time.monotonic()
-    polled = call(Poll(start, 10.0))
+    polled = call(Poll(start, 60.0))
     timer.join()
-    assert time.monotonic() - begin < 3.0
+    assert time.monotonic() - begin < 20.0
     assert any(state.messages for state in polled.values())
 
 
@@ -88,8 +88,8 @@ def test_poll_when_the_stream_is_lost_then_its_end_differs(call: Caller) -> None
     start = positions(call)
     call(Clear(call.prefix))
     begin = time.monotonic()
-    assert all(state.last is None for state in call(Poll(start, 5.0)).values())
-    assert time.monotonic() - begin < 4.0
+    assert all(state.last is None for state in call(Poll(start, 60.0)).values())
+    assert time.monotonic() - begin < 20.0
     time.sleep(0.002)
     again = positions(call)
     assert all(again[channel].epoch > start[channel].epoch for channel in start)
@@ -160,7 +160,7 @@ def test_mailbox_when_the_lease_ends_then_its_waiters_are_woken_once(
     }.get(end, Fill(key, granted.token, call.payload(granted, body), 30.0))
     call(ending)
     for mailbox in mailboxes:
-        assert mailbox.receive(5.0) == [key.text]
+        assert mailbox.receive(60.0) == [key.text]
         assert mailbox.receive(0.0) == []
         mailbox.close()
 
@@ -174,16 +174,16 @@ def test_mailbox_when_a_forced_lease_takes_over_then_its_fill_wakes_the_old_wait
     call.granted(key)
     call.begin(key, waiter="one")
     call.fill(key)
-    assert mailbox.receive(5.0) == [key.text]
+    assert mailbox.receive(60.0) == [key.text]
     mailbox.close()
 
 
 def test_waiter_when_it_registers_then_the_lease_lives_no_longer(call: Caller) -> None:
     """Registering leaves the expiry of the lease alone."""
     key = call.key("a")
-    call.granted(key, lease=0.5)
+    call.granted(key, lease=30.0)
     for waiter in ("one", "two"):
-        assert call.begin(key, waiter=waiter, lease=30.0).remaining <= 0.5
+        assert call.begin(key, waiter=waiter, lease=90.0).remaining <= 30.0
 
 
 def test_mailbox_when_closed_then_a_waiting_receive_ends(call: Caller) -> None:
@@ -193,9 +193,9 @@ def test_mailbox_when_closed_then_a_waiting_receive_ends(call: Caller) -> None:
     timer.start()
     begin = time.monotonic()
     with pytest.raises(BackendUnavailable):
-        mailbox.receive(10.0)
+        mailbox.receive(60.0)
     timer.join()
-    assert time.monotonic() - begin < 3.0
+    assert time.monotonic() - begin < 20.0
 
 
 def test_begin_when_its_reply_was_lost_then_a_repeated_one_finds_its_own_lease(

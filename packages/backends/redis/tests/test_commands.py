@@ -49,7 +49,7 @@ def test_fill_when_granted_then_read_returns_it_with_its_stamps(call: Caller, si
     assert call(Fill(key, granted.token, stored, 30.0)) is True
     reading = call(Read(key))
     assert reading.payload == stored
-    assert 29 < reading.remaining <= 30
+    assert 10 < reading.remaining <= 30
     assert list(reading.stamps) == list(granted.stamps)
 
 
@@ -79,12 +79,18 @@ def test_fill_when_the_token_is_not_the_leases_then_nothing_is_stored(
 
 def test_fill_when_life_exceeds_the_stamps_then_their_life_is_extended(call: Caller) -> None:
     """Stamps outlive the entry that depends on them, tags included."""
-    key = call.key("a")
-    call(MintTags(("tag",), key.spread, 0.2))
-    granted = call.granted(key, stamp_life=0.2)
-    call(Fill(key, granted.token, call.payload(granted), 30.0, tags=("tag",)))
-    time.sleep(0.3)
-    reading = call(Read(key, tags=("tag",)))
+    span = 0.05
+    while True:
+        span *= 4
+        key, tag, began = call.key(f"k{span:g}"), f"tag{span:g}", time.monotonic()
+        call(MintTags((tag,), key.spread, span))
+        granted = call.granted(key, stamp_life=span)
+        call(Fill(key, granted.token, call.payload(granted), 300.0, tags=(tag,)))
+        took = time.monotonic() - began
+        if took < 0.8 * span:  # on a busy machine again, with stamps that live longer
+            break
+    time.sleep(1.5 * span)
+    reading = call(Read(key, tags=(tag,)))
     assert list(reading.stamps) == list(granted.stamps)
     assert reading.tags[0]
 
@@ -106,7 +112,7 @@ def test_begin_when_another_holds_the_lease_then_held_tells_whose(call: Caller) 
     assert isinstance(held, Held)
     assert held.token == granted.token
     assert list(held.stamps) == list(granted.stamps)
-    assert 4 < held.remaining <= 5
+    assert 20 < held.remaining <= 60
 
 
 def test_begin_when_a_lease_expires_then_the_next_is_granted(call: Caller) -> None:
@@ -190,10 +196,10 @@ def test_read_many_when_keys_are_mixed_then_replies_stand_in_their_order(call: C
 def test_renew_when_held_then_the_lease_lives_longer(call: Caller) -> None:
     """Only the holder prolongs a lease."""
     key = call.key("a")
-    granted = call.granted(key, lease=1.0)
-    assert call(Renew(key, granted.token, 30.0)) is True
-    assert call(Renew(key, b"t" * 16, 90.0)) is False
-    assert 25 < call.begin(key).remaining <= 30
+    granted = call.granted(key, lease=30.0)
+    assert call(Renew(key, granted.token, 90.0)) is True
+    assert call(Renew(key, b"t" * 16, 300.0)) is False
+    assert 40 < call.begin(key).remaining <= 90
 
 
 def test_release_when_held_then_the_next_is_granted(call: Caller) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import traceback
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tiercel.spi import BackendUnavailable, Poll, Read
+from tiercel.spi import BackendUnavailable, Key, Poll, Read
 from tiercel.testing.servers import HOST, RedisSentinel, RedisServer, wait_until
 
 Caller = Any  # conftest.py, which tests cannot import
@@ -62,6 +63,19 @@ def test_tls_when_the_certificate_is_trusted_then_it_works_and_otherwise_not(
             call(Read(call.key("a")))
 
 
+def test_tls_when_a_value_takes_many_records_then_every_byte_is_the_one_stored(
+    certificates: Path, open_caller: Callable[..., Caller], asynchronous: bool
+) -> None:
+    """A record holds 16 kB at most, and several may have arrived when the first one is read."""
+    with RedisServer(tls=certificates) as server:
+        url = f"rediss://{HOST}:{server.port}?ssl_ca_certs={certificates / 'ca.crt'}"
+        call = open_caller(url, asynchronous=asynchronous)
+        for size in (20_000, 60_000, 200_000, 1_000_000):
+            key = call.key(str(size))
+            stored = call.fill(key, os.urandom(size))
+            assert call(Read(key)).payload == stored
+
+
 def test_unix_socket_when_given_then_it_works(
     open_caller: Callable[..., Caller], asynchronous: bool
 ) -> None:
@@ -92,18 +106,22 @@ def test_sentinel_when_the_primary_dies_then_the_replica_is_used(
     with RedisSentinel() as sentinel:
         call = open_caller(sentinel.url, asynchronous=asynchronous)
         assert works(call)
+        call = open_caller(sentinel.url, asynchronous=asynchronous, timeout=2.0)
+        wait_until(lambda: serves(call), "the primary")
         sentinel.primary.kill()
         key = call.key("b")
 
-        def promoted() -> bool:
-            try:
-                call.fill(key)
-            except BackendUnavailable:
-                return False
-            return True
-
-        wait_until(promoted, "the failover")
+        wait_until(lambda: serves(call, key), "the failover")
         assert sentinel.replica.command("EXISTS", f"{key.text}!v") == "1"
+
+
+def serves(call: Caller, key: Key | None = None) -> bool:
+    """Tell whether an entry can be filled."""
+    try:
+        call.fill(key or call.key("served"))
+    except BackendUnavailable:
+        return False
+    return True
 
 
 def test_password_when_right_then_it_works_and_otherwise_no_message_holds_it(

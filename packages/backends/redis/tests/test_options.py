@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tiercel.spi import BackendLocation, ConfigurationError
+from tiercel_redis.declared import SCHEMES
 from tiercel_redis.options import Settings, parse_location
-from tiercel_redis.plugin import SCHEMES, open_backend, tiercel_backends
+from tiercel_redis.plugin import open_backend, tiercel_backends
 
 
 def parse(url: str, **options: object) -> Settings:

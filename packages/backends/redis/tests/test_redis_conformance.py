@@ -22,12 +22,12 @@ class TestRedis(BackendConformance):
 
     def opened(self) -> Iterator[Backend]:
         """Open a backend, and close it after the test."""
-        backend = RedisBackend(BackendLocation(self.url, timeout=5.0))
+        backend = RedisBackend(BackendLocation(self.url, timeout=30.0))
         yield backend
         backend.close()
 
     def reopen(self, backend: Backend) -> Backend:
-        return RedisBackend(BackendLocation(self.url, timeout=5.0))
+        return RedisBackend(BackendLocation(self.url, timeout=30.0))
 
 
 class TestRedisCluster(TestRedis):

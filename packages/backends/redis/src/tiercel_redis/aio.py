@@ -1,9 +1,4 @@
-"""Input and output for asyncio: concurrent tasks of a loop share one connection to each server.
-
-What they ask for during one tick of the loop goes out in one write. A task of its own, the pump,
-reads the replies in order, so a caller that is cancelled leaves nothing behind that another could
-take for its own.
-"""
+"""Input and output for asyncio: concurrent tasks of a loop share one connection to each server."""
 
 from __future__ import annotations
 
@@ -11,201 +6,135 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from redis.exceptions import ConnectionError as LostError
-from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as SlowError
 
 from tiercel_redis.conductor import Node, Outcome, Shipment, Step, Steps
 from tiercel_redis.connections import ASYNCIO, open_pool
-from tiercel_redis.failures import TRANSPORT_ERRORS, is_lost, is_useless
+from tiercel_redis.failures import TRANSPORT_ERRORS
+from tiercel_redis.lineage import Lineages
 from tiercel_redis.options import Settings
-
-Waiting = tuple[bytes, int, "asyncio.Future[Sequence[Any]]"]
+from tiercel_redis.pipes import Answers, Pipe
 
 
 class Link:
-    """The shared connection from one event loop to one server, and others for long waits."""
+    """The connections from one event loop to one server: one for all, others for long waits."""
 
-    def __init__(self, settings: Settings, node: Node, ended: Callable[[], object]) -> None:
-        # The pump keeps the time: a timer per batch is cheaper than one per read and write.
+    def __init__(
+        self, settings: Settings, node: Node, lineages: Lineages, ended: Callable[[], object]
+    ) -> None:
         self._timeout = settings.timeout
-        self._pool = open_pool(ASYNCIO, settings, node, socket_timeout=None)
+        self._node = node
+        self._lineages = lineages
+        self._pool = open_pool(ASYNCIO, settings, node)
         # Their connections would otherwise stay open.
         self._sentinels: list[Any] = (
             self._pool.sentinel_manager.sentinels if settings.mode == "sentinel" else []
         )
         self._loop = asyncio.get_running_loop()
-        self._queue: list[Waiting] = []
-        self._wake: asyncio.Future[None] | None = None
-        self._idle: list[Any] = []
+        self._shared: Pipe | None = None
+        self._idle: list[Pipe] = []
+        self._queue: list[tuple[bytes, int, Answers, float]] = []
+        self._opening: asyncio.Task[None] | None = None
         self._ended = ended
-        self._due: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._expired = False
-        self._alone = False
-        self._pump = self._loop.create_task(self._run(), name="tiercel-redis")
-
-    def _submit(self, data: bytes, replies: int) -> asyncio.Future[Sequence[Any]]:
-        """Queue packed commands; the future brings the replies, errors among them as values."""
-        future: asyncio.Future[Sequence[Any]] = self._loop.create_future()
-        self._queue.append((data, replies, future))
-        wake = self._wake
-        if wake is not None:
-            self._wake = None
-            if not wake.done():
-                wake.set_result(None)
-        return future
+        self._guard = self._loop.create_task(self._last(), name="tiercel-redis")
 
     async def exchange(self, data: bytes, replies: int, wait: float = 0.0) -> Sequence[Any]:
         """Send packed commands and return their replies, errors among them as values.
-
-        A caller that is alone, or lets the server wait, uses a connection by itself: that spares
-        it two turns of the loop, there and back. All others share one.
 
         Raises:
             RedisError: The connection broke or was too slow; it is closed then.
         """
         if wait:
             return await self._exchange_alone(data, replies, wait)
-        if self._alone or self._wake is None:
-            return await self._submit(data, replies)
-        self._alone = True
-        try:
-            return await self._exchange_alone(data, replies, 0.0)
-        finally:
-            self._alone = False
+        answers: Answers = self._loop.create_future()
+        deadline = self._loop.time() + self._timeout
+        if self._shared is not None and self._shared.usable:
+            self._shared.ask(data, replies, answers, deadline)
+        else:
+            self._queue.append((data, replies, answers, deadline))
+            if self._opening is None:
+                self._opening = self._loop.create_task(self._open())
+        return await answers
 
     async def _exchange_alone(self, data: bytes, replies: int, wait: float) -> Sequence[Any]:
-        async with asyncio.timeout(wait + self._timeout):
-            connection = self._idle.pop() if self._idle else await self._connect()
-            try:
-                await connection.send_packed_command((data,), check_health=False)
-                answers = await _receive(connection, replies)
-            except BaseException as error:
-                await connection.disconnect(nowait=True)
-                if is_lost(error):
-                    await self._disconnect_idle()
-                raise
-        self._idle.append(connection)
-        if is_useless(answers):
-            await self._disconnect_idle()
-        return answers
-
-    async def _disconnect_idle(self) -> None:
-        while self._idle:
-            await self._idle.pop().disconnect(nowait=True)
+        pipe = self._idle.pop() if self._idle else await self._connect()
+        answers: Answers = self._loop.create_future()
+        pipe.ask(data, replies, answers, self._loop.time() + wait + self._timeout)
+        try:
+            return await answers
+        except asyncio.CancelledError:
+            pipe.close(LostError("nobody waits for the reply"))
+            raise
+        finally:
+            if pipe.usable:
+                self._idle.append(pipe)
 
     async def close(self) -> None:
         """Close every connection; what is still waiting fails."""
-        self._pump.cancel()
+        self._guard.cancel()
         with suppress(asyncio.CancelledError):
-            await self._pump
-        await self._disconnect_idle()
+            await self._guard
 
-    async def _run(self) -> NoReturn:
-        connection: Any = None
-        batch: list[Waiting] = []
+    async def _open(self) -> None:
+        """Open the shared connection, and ask what was queued meanwhile."""
+        failed: Exception = LostError("the connection is closed")
         try:
-            while True:
-                if not self._queue:
-                    self._wake = self._loop.create_future()
-                    await self._wake
-                batch, self._queue = self._queue, []
-                self._watch()
-                useful = False
-                try:
-                    if connection is None:
-                        connection = await self._connect()
-                    useful = await _exchange(connection, batch)
-                except TRANSPORT_ERRORS as error:
-                    self._fail(batch, error)
-                except asyncio.CancelledError:
-                    if not self._expired:
-                        raise
-                    self._expired = False
-                    self._pump.uncancel()
-                    self._fail(batch, SlowError("no reply in time"))
-                self._due = None
-                if not useful and connection is not None:
-                    await connection.disconnect(nowait=True)
-                    connection = None
+            pipe = self._shared = await self._connect()
+            queue, self._queue = self._queue, []
+            for data, replies, answers, deadline in queue:
+                if not answers.done():  # its caller was cancelled
+                    pipe.ask(data, replies, answers, deadline)
+        except Exception as error:  # whoever asked is told, whatever it is
+            failed = error
         finally:
-            # The end of `asyncio.run` comes by here too, where nobody has called `close`.
-            self._fail(batch, LostError("the connection is closed"))
-            if connection is not None:
-                self._idle.append(connection)
-            await self._end()
+            self._opening = None
+            self._fail(failed)
 
-    async def _end(self) -> None:
-        self._ended()
-        if self._timer is not None:
-            self._timer.cancel()
-        await self._disconnect_idle()
-        for sentinel in self._sentinels:
-            await sentinel.aclose()
+    def _fail(self, error: Exception) -> None:
+        queue, self._queue = self._queue, []
+        for _, _, answers, _ in queue:
+            if not answers.done():
+                answers.set_exception(error)
 
-    def _watch(self) -> None:
-        """See to it that a batch ends in time; one timer serves many batches."""
-        self._due = self._loop.time() + self._timeout
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._due, self._check)
-
-    def _check(self) -> None:
-        self._timer = None
-        if self._due is None:
-            return
-        if self._loop.time() < self._due:
-            self._timer = self._loop.call_at(self._due, self._check)
-        else:
-            self._expired = True
-            self._pump.cancel()
-
-    def _fail(self, batch: Sequence[Waiting], error: Exception) -> None:
-        """Fail a batch, and what was queued meanwhile: it must not wait for two limits."""
-        queued, self._queue = self._queue, []
-        for _, _, future in (*batch, *queued):
-            if not future.done():
-                future.set_exception(error)
-
-    async def _connect(self) -> Any:
+    async def _connect(self) -> Pipe:
         connection = self._pool.make_connection()
         try:
-            await connection.connect()
+            async with asyncio.timeout(self._timeout):
+                await connection.connect()
+                await self._lineages.aask(self._node, connection)
+            return Pipe(connection)
+        except TimeoutError:
+            await connection.disconnect(nowait=True)
+            raise SlowError("no connection in time") from None
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        return connection
 
-
-async def _exchange(connection: Any, batch: Sequence[Waiting]) -> bool:
-    """Send a batch in one write and resolve its futures; tells whether the server takes writes."""
-    await connection.send_packed_command([data for data, _, _ in batch], check_health=False)
-    useful = True
-    for _, replies, future in batch:
-        answers = await _receive(connection, replies)
-        useful = useful and not is_useless(answers)
-        if not future.done():
-            future.set_result(answers)
-    return useful
-
-
-async def _receive(connection: Any, replies: int) -> Sequence[Any]:
-    answers: list[Any] = []
-    while len(answers) < replies:
+    async def _last(self) -> None:
+        """Wait for the end, be it `close` or that of the loop, and close everything then."""
         try:
-            answers.append(await connection.read_response())
-        except ResponseError as error:
-            answers.append(error)
-    return answers
+            await self._loop.create_future()
+        finally:
+            self._ended()
+            if self._opening is not None:
+                self._opening.cancel()
+            closed = LostError("the connection is closed")
+            self._fail(closed)
+            for pipe in (*self._idle, *filter(None, [self._shared])):
+                pipe.close(closed)
+            for sentinel in self._sentinels:
+                await sentinel.aclose()
 
 
 class Links:
     """All links of one backend, by event loop and server."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, lineages: Lineages) -> None:
         self._settings = settings
+        self._lineages = lineages
         self._loops: dict[asyncio.AbstractEventLoop, dict[Node, Link]] = {}
 
     def link(self, node: Node) -> Link:
@@ -219,7 +148,8 @@ class Links:
             links = self._loops[loop]
         link = links.get(node)
         if link is None:
-            link = links[node] = Link(self._settings, node, partial(links.pop, node, None))
+            ended = partial(links.pop, node, None)
+            link = links[node] = Link(self._settings, node, self._lineages, ended)
         return link
 
     async def drive(self, steps: Steps) -> Any:

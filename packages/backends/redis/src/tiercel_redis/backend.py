@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from math import inf
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 from weakref import WeakSet
 
 from tiercel.spi import (
     Backend,
     BackendLocation,
     BackendUnavailable,
-    Clear,
     Command,
     Mailbox,
-    Poll,
-    Read,
-    Reading,
+    Revertible,
 )
 from tiercel_redis.aio import Links
-from tiercel_redis.conductor import Conductor, Outcome, first_error
+from tiercel_redis.conductor import Conductor, Outcome
+from tiercel_redis.declared import CAPABILITIES
 from tiercel_redis.failures import TRANSPORT_ERRORS
+from tiercel_redis.lineage import Lineages
 from tiercel_redis.mailbox import RedisMailbox
 from tiercel_redis.names import Names
 from tiercel_redis.options import parse_location
-from tiercel_redis.plugin import CAPABILITIES
-from tiercel_redis.resp import Plan
+from tiercel_redis.shortcuts import LONG_WAY, NO_SHORTCUT, SCRIPTS, Shortcuts
 from tiercel_redis.threads import Lines
-from tiercel_redis.wire import Describe, Wire, pack_glance, pack_read, reading
+from tiercel_redis.wire import Describe, Wire
 
 Reply = TypeVar("Reply")
 
 
-class RedisBackend(Backend):
+class RedisBackend(Revertible, Backend):
     """Executes the consistency protocol in Lua scripts, and reads without them.
 
     Args:
@@ -55,56 +52,49 @@ class RedisBackend(Backend):
         self._names = Names(location.prefix, spread=clustered)
         self._wire = Wire(self._names)
         self._conductor = Conductor(settings, self._wire)
-        self._lines = Lines(settings)
-        self._links = Links(settings)
-        self._direct = not clustered
+        self._lineages = Lineages(lambda: self.reverted())
+        self._lines = Lines(settings, self._lineages)
+        self._links = Links(settings, self._lineages)
+        self._shortcuts = {} if clustered else Shortcuts(self._wire.lives).of
+        self._line = self._lines.line(None)
         self._facts: Mapping[str, str] | None = None
         _BACKENDS.add(self)
 
     def execute(self, command: Command[Reply]) -> Reply:
         """Execute a command and return its reply."""
-        if type(command) is Read and self._direct:
-            return cast("Reply", self._read(command))
-        plan = self._simple_plan(command)
-        if plan is None:
+        pack, decode = self._shortcuts.get(type(command), NO_SHORTCUT)
+        packed = pack(command)
+        if packed is None:
             return cast("Reply", self._lines.drive(self._conductor.run(command)))
-        request = plan.requests[0]
         outcome: Outcome
         try:
-            outcome = self._lines.line(None).exchange(request.pack(), request.replies)
+            data, count = packed
+            outcome = self._line.exchange(data, count)
+            reply: Reply = decode(command, outcome)
+            if reply is not LONG_WAY:
+                return reply
         except TRANSPORT_ERRORS as error:
             outcome = error
-        if first_error(outcome) is not None:
-            return cast("Reply", self._lines.drive(self._conductor.carry_out(plan, outcome)))
-        return cast("Reply", plan.decode((cast("Sequence[Any]", outcome),)))
-
-    def _read(self, command: Read) -> Reading:
-        """Read with nothing to spare, as this is what happens most; troubles take the long way."""
-        key, tags, line = command.key, command.tags, self._lines.line(None)
-        try:
-            if command.life:
-                left, values = line.exchange_plainly(b"".join(pack_read("", key, tags)), 2)
-            else:
-                (values,), left = line.exchange_plainly(pack_glance(key, tags), 1), inf
-        except TRANSPORT_ERRORS as error:
-            steps = self._conductor.carry_out(self._wire.plan(command), error)
-            return cast("Reading", self._lines.drive(steps))
-        return reading(key, left, values)
+        steps = self._conductor.go_on(command, outcome, SCRIPTS)
+        return cast("Reply", self._lines.drive(steps))
 
     async def aexecute(self, command: Command[Reply]) -> Reply:
         """Execute a command and return its reply, without blocking the event loop."""
-        plan = self._simple_plan(command)
-        if plan is None:
+        pack, decode = self._shortcuts.get(type(command), NO_SHORTCUT)
+        packed = pack(command)
+        if packed is None:
             return cast("Reply", await self._links.drive(self._conductor.run(command)))
-        request = plan.requests[0]
         outcome: Outcome
         try:
-            outcome = await self._links.link(None).exchange(request.pack(), request.replies)
+            data, count = packed
+            outcome = await self._links.link(None).exchange(data, count)
+            reply: Reply = decode(command, outcome)
+            if reply is not LONG_WAY:
+                return reply
         except TRANSPORT_ERRORS as error:
             outcome = error
-        if first_error(outcome) is not None:
-            return cast("Reply", await self._links.drive(self._conductor.carry_out(plan, outcome)))
-        return cast("Reply", plan.decode((cast("Sequence[Any]", outcome),)))
+        steps = self._conductor.go_on(command, outcome, SCRIPTS)
+        return cast("Reply", await self._links.drive(steps))
 
     def open_mailbox(self, waiter: str) -> Mailbox:
         """Open a mailbox that is live when this returns; on a Cluster at any node."""
@@ -131,16 +121,11 @@ class RedisBackend(Backend):
         """Close the connections of the running event loop."""
         await self._links.close()
 
-    def _simple_plan(self, command: Command[Any]) -> Plan | None:
-        """Return the plan of a command that is one round trip to the only server there is."""
-        if not self._direct or isinstance(command, (Poll, Clear)):
-            return None
-        plan = self._wire.plan(command)
-        return plan if len(plan.requests) == 1 else None
-
     def forget_connections(self) -> None:
         """Begin anew in a child process."""
+        self._lineages.renew_after_fork()
         self._lines.forget()
+        self._line = self._lines.line(None)
         self._links.forget()
 
 

@@ -26,6 +26,7 @@ from tiercel_redis.failures import failure, is_lost
 from tiercel_redis.names import CHANNELS
 from tiercel_redis.options import Address, Settings
 from tiercel_redis.resp import Plan, Request, pack
+from tiercel_redis.scripts import Script
 from tiercel_redis.topology import CLUSTER_SLOTS, Topology
 from tiercel_redis.wire import Wire
 
@@ -119,6 +120,21 @@ class Conductor:
         if isinstance(command, Clear):
             return (yield from self._clear(command.prefix))
         return (yield from self.carry_out(self._wire.plan(command)))
+
+    def go_on(self, command: Command[Any], outcome: Outcome, scripts: Sequence[Script]) -> Steps:
+        """Carry out a command whose first try, on the only server there is, was no success.
+
+        Args:
+            command: The command.
+            outcome: Of the first try.
+            scripts: What the server has to be taught if it does not know the one it was asked for.
+        """
+        failed = first_error(outcome)
+        if isinstance(failed, NoScriptError):
+            yield from self._ask(None, [pack("SCRIPT", "LOAD", each.source) for each in scripts])
+            failed = None
+        plan = self._wire.plan(command)
+        return (yield from self.carry_out(plan, None if failed is None else outcome))
 
     def carry_out(self, plan: Plan, outcome: Outcome | None = None) -> Steps:
         """Send the requests of a plan until all are answered; `outcome` is of a first try."""
@@ -241,7 +257,7 @@ class Conductor:
         for node in self._topology.nodes() if self._topology else [None]:
             cursor = b"0"
             while True:
-                scan = pack("SCAN", cursor, "MATCH", self._pattern(prefix), "COUNT", 1000)
+                scan = pack("SCAN", cursor, "MATCH", self._pattern(prefix), "COUNT", "1000")
                 ((cursor, found),) = yield from self._ask(node, [scan])
                 yield from self._ask(node, self._unlinks(found))
                 if cursor == b"0":

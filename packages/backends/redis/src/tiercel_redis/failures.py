@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import redis.asyncio.sentinel
+import redis.sentinel
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -25,6 +27,12 @@ TRANSPORT_ERRORS = (RedisError, RedisClusterException, OSError, EOFError)
 
 _NOT_SERVING = re.compile(r"\b(READONLY|MASTERDOWN|CLUSTERDOWN|LOADING|BUSY|TRYAGAIN)\b")
 
+_PART_OF_CLUSTER = re.compile(r"\b(MOVED|CROSSSLOT)\b")
+
+_NOT_FOUND = (redis.sentinel.MasterNotFoundError, redis.asyncio.sentinel.MasterNotFoundError)
+_CLIENTS = re.compile(r"(?: :|,) <redis\b")
+_END_OF_CLIENT = ")>)>)> - "
+
 
 def is_lost(error: BaseException) -> bool:
     """Tell whether a connection broke, rather than was slow: another may work at once."""
@@ -33,6 +41,8 @@ def is_lost(error: BaseException) -> bool:
 
 def is_slow(error: BaseException) -> bool:
     """Tell whether the time limit of a connection passed."""
+    if isinstance(error, BlockingIOError):
+        return True  # the kernel kept the time
     return isinstance(error, (TimeoutError, OSError)) and "imeout" in type(error).__name__
 
 
@@ -47,6 +57,11 @@ def is_useless(answers: Sequence[Any]) -> bool:
     return any(isinstance(answer, ResponseError) and is_read_only(answer) for answer in answers)
 
 
+def serves(error: ResponseError) -> bool:
+    """Tell whether a server refused this command rather than all of them."""
+    return not (is_read_only(error) or _NOT_SERVING.search(_code(error)))
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether the server refused a write for lack of memory."""
     return isinstance(error, OutOfMemoryError) or "OOM" in str(error)
@@ -59,11 +74,25 @@ def failure(error: BaseException, label: str, timeout: float) -> BackendError:
     if isinstance(error, (AuthenticationError, AuthorizationError)):
         return BackendUnavailable(f"{label} does not accept these credentials: {error}")
     if not isinstance(error, ResponseError):
-        return BackendUnavailable(f"{label} is unreachable: {error}")
-    if is_read_only(error) or _NOT_SERVING.search(_code(error)):
+        why = _not_found(error) if isinstance(error, _NOT_FOUND) else error
+        return BackendUnavailable(f"{label} is unreachable: {why}")
+    if not serves(error):
         return BackendUnavailable(f"{label} does not serve now: {_code(error)}")
+    if _PART_OF_CLUSTER.search(_code(error)):
+        return BackendUnavailable(f"{label} is part of a Cluster: use a redis+cluster:// URL")
     reason = "out of memory" if is_out_of_memory(error) else _code(error)
     return BackendRefused(f"{label} refused a command: {reason}")
+
+
+def _not_found(error: BaseException) -> str:
+    """Return why sentinels named no primary.
+
+    In front of each reason, redis-py describes a client: some versions with its password.
+    """
+    summary, *described = _CLIENTS.split(str(error))
+    parted = [each.rpartition(_END_OF_CLIENT) for each in described]
+    reasons = ", ".join(reason for _, end, reason in parted if end)
+    return f"{summary}: {reasons}" if reasons else summary
 
 
 def _code(error: ResponseError) -> str:

@@ -1,7 +1,8 @@
 """Where things stand in Redis: physical names, and on a Cluster the hash tag of each.
 
 A stamp stands under its scope's name, what belongs to a key under the key's text with an ending
-that begins with `!`, which neither has: so a key and a scope may be called the same. On a Cluster
+that begins with `!`, which neither has: so a key and a scope may be called the same. The index of
+a function stands under its scope's name with two other endings. On a Cluster
 every name begins with one of 16 hash tags, so that an entry, its lease, its stamps and the stream
 that announces them share a slot (protocol rule 15).
 """
@@ -62,6 +63,16 @@ def lease_name(name: str) -> str:
     return f"{name}!lease"
 
 
+def claim_name(name: str) -> str:
+    """Return where the claim to the only computation of the key `name` stands."""
+    return f"{name}!claim"
+
+
 def draft_name(name: str, token: bytes) -> str:
     """Return where the payload of a fill waits until its lease is checked."""
     return f"{name}!fill:{token.hex()}"
+
+
+def index_names(stamp: str) -> tuple[str, str]:
+    """Return where the index of a function stands, and its notes; `stamp`: where its stamp is."""
+    return f"{stamp}!index", f"{stamp}!notes"

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from msgspec import Struct
 
 from tiercel.spi import BackendLocation, ConfigurationError
-from tiercel_redis.plugin import OPTIONS, SCHEMES
+from tiercel_redis.declared import OPTIONS, SCHEMES
 
 Address = tuple[str, int]
 

@@ -2,46 +2,8 @@
 
 from __future__ import annotations
 
-from tiercel.spi import SPI_VERSION, Backend, BackendLocation, BackendSpec, Capability, hookimpl
-
-SCHEMES = (
-    "redis",
-    "rediss",
-    "redis+unix",
-    "redis+sentinel",
-    "redis+cluster",
-    "valkey",
-    "valkeys",
-)
-
-CAPABILITIES = frozenset(
-    {Capability.MULTI_GET, Capability.ATOMIC, Capability.PUSH, Capability.NATIVE_TTL}
-)
-
-OPTIONS = frozenset(
-    {
-        "client_name",
-        "db",
-        "max_connections",
-        "password",
-        "protocol",
-        "sentinel_password",
-        "sentinel_username",
-        "socket_connect_timeout",
-        "socket_keepalive",
-        "socket_timeout",
-        "ssl",
-        "ssl_ca_certs",
-        "ssl_ca_path",
-        "ssl_cert_reqs",
-        "ssl_certfile",
-        "ssl_check_hostname",
-        "ssl_ciphers",
-        "ssl_keyfile",
-        "ssl_password",
-        "username",
-    }
-)
+from tiercel.spi import SPI_VERSION, Backend, BackendLocation, BackendSpec, hookimpl
+from tiercel_redis.declared import CAPABILITIES, OPTIONS, SCHEMES
 
 
 def open_backend(location: BackendLocation) -> Backend:

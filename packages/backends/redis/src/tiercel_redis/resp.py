@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from hiredis import pack_command
@@ -17,12 +18,29 @@ FOREVER = 10**14
 """Milliseconds (3,000 years) that a time is cut to, so that no server refuses it."""
 
 
-def pack(*arguments: Argument) -> bytes:
+# Its stub names a tuple of one element. It takes numbers, too, but where one is made a text at the
+# limit of recursion, hiredis ends the process.
+pack_tuple: Callable[[tuple[bytes | str, ...]], bytes] = pack_command  # type: ignore[assignment]
+"""Returns one command as the server reads it."""
+
+
+def bulk(argument: bytes) -> bytes:
+    """Return one argument as it stands in a packed command."""
+    return b"$%d\r\n%b\r\n" % (len(argument), argument)
+
+
+@lru_cache(maxsize=4096)
+def pack_part(*arguments: str | int) -> bytes:
+    """Return arguments as they stand in a packed command; for those that come again and again."""
+    return b"".join([bulk(str(argument).encode()) for argument in arguments])
+
+
+def pack(*arguments: bytes | str) -> bytes:
     """Return one command as the server reads it."""
-    packed: bytes = pack_command(arguments)  # type: ignore[arg-type]  # its stub names one element
-    return packed
+    return pack_tuple(arguments)
 
 
+@lru_cache(maxsize=1024)
 def milliseconds(seconds: float) -> int:
     """Return a life in whole milliseconds, at least one: rounded down, to err towards a miss."""
     return max(1, int(min(seconds * 1000, FOREVER)))
@@ -41,7 +59,8 @@ class Call(Struct, frozen=True):
         verb, script = (
             ("EVAL", self.script.source) if by_source else ("EVALSHA", self.script.digest)
         )
-        return pack(verb, script, len(self.names), *self.names, *arguments)
+        texts = [b"%d" % each if isinstance(each, int) else each for each in arguments]
+        return pack(verb, script, b"%d" % len(self.names), *self.names, *texts)
 
 
 class Request(Struct, frozen=True):

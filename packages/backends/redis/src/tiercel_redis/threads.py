@@ -9,85 +9,93 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as SlowError
 
 from tiercel_redis.conductor import Node, Outcome, Shipment, Step, Steps
 from tiercel_redis.connections import THREADS, open_pool
 from tiercel_redis.failures import TRANSPORT_ERRORS, is_lost, is_useless
+from tiercel_redis.lineage import Lineages
 from tiercel_redis.options import Settings
+from tiercel_redis.sockets import Socket
 
 
 class Line:
     """Connections from this process to one server; each carries one exchange at a time."""
 
-    def __init__(self, settings: Settings, node: Node) -> None:
+    def __init__(self, settings: Settings, node: Node, lineages: Lineages) -> None:
         self._settings = settings
+        self._node = node
+        self._lineages = lineages
         self._pool = open_pool(THREADS, settings, node)
-        self._free: list[Any] = []
+        self._free: list[Socket] = []
         self._open = 0
         self._waiting = 0
         self._changed = threading.Condition()
 
-    def exchange(self, data: bytes, replies: int, wait: float = 0.0) -> Sequence[Any]:
+    def exchange(self, data: bytes, replies: int) -> Sequence[Any]:
         """Send packed commands and return their replies, errors among them as values.
 
         Raises:
-            RedisError: The connection broke or was too slow; it is closed then.
+            OSError, RedisError: The connection broke or was too slow; it is closed then.
         """
-        return self.receive(self.send(data), replies, wait)
-
-    def exchange_plainly(self, data: bytes, replies: int) -> list[Any]:
-        """Do what `exchange` does with nothing to spare; an error among the replies is raised."""
-        connection = self.send(data)
         try:
-            answers = [connection.read_response() for _ in range(replies)]
+            connection = self._free.pop()
+        except IndexError:
+            connection = self._take()
+        try:
+            connection.send(data)
+            answers = connection.receive(replies)
         except BaseException as error:
             self.discard(connection, error)
             raise
-        self._give_back(connection)
+        if connection.failed or self._waiting:
+            self._give_back(connection, answers)
+        else:
+            self._free.append(connection)
         return answers
 
-    def send(self, data: bytes) -> Any:
+    def send(self, data: bytes) -> Socket:
         """Send packed commands and return the connection that will bring the replies."""
         try:
             connection = self._free.pop()
         except IndexError:
             connection = self._take()
         try:
-            connection.send_packed_command((data,), check_health=False)
+            connection.send(data)
         except BaseException as error:
             self.discard(connection, error)
             raise
         return connection
 
-    def receive(self, connection: Any, replies: int, wait: float = 0.0) -> Sequence[Any]:
-        """Return the replies to what was sent on a connection."""
-        answers: list[Any] = []
+    def receive(self, connection: Socket, replies: int, wait: float = 0.0) -> Sequence[Any]:
+        """Return the replies to what was sent on a connection; the first takes `wait` longer."""
         try:
-            if wait and not connection.can_read(timeout=wait + self._settings.timeout):
-                raise SlowError("nothing to read in time")
-            for _ in range(replies):
-                try:
-                    answers.append(connection.read_response())
-                except ResponseError as error:
-                    answers.append(error)
+            if wait:
+                connection.limit(wait + self._settings.timeout)
+            answers = connection.receive(replies)
+            if wait:
+                connection.limit(self._settings.timeout)
         except BaseException as error:
             self.discard(connection, error)
             raise
-        if is_useless(answers):
-            self.discard(connection)
-            self.close()
-        else:
-            self._give_back(connection)
+        self._give_back(connection, answers)
         return answers
 
-    def discard(self, connection: Any, error: BaseException | None = None) -> None:
+    def _give_back(self, connection: Socket, answers: Sequence[Any]) -> None:
+        if connection.failed and is_useless(answers):
+            self.discard(connection)
+            self.close()
+            return
+        connection.failed = False
+        self._free.append(connection)
+        if self._waiting:
+            with self._changed:
+                self._changed.notify()
+
+    def discard(self, connection: Socket, error: BaseException | None = None) -> None:
         """Close a connection on which a reply may still be under way."""
-        connection.disconnect()
-        with self._changed:
-            self._open -= 1
-            self._changed.notify()
+        connection.close()
+        self._count_out()
         if error is not None and is_lost(error):
             self.close()
 
@@ -97,13 +105,7 @@ class Line:
             with suppress(IndexError):
                 self.discard(self._free.pop())
 
-    def _give_back(self, connection: Any) -> None:
-        self._free.append(connection)
-        if self._waiting:
-            with self._changed:
-                self._changed.notify()
-
-    def _take(self) -> Any:
+    def _take(self) -> Socket:
         """Return a new connection or, where there are enough, the next one that comes back."""
         deadline = time.monotonic() + self._settings.timeout
         with self._changed:
@@ -120,23 +122,31 @@ class Line:
                 self._waiting -= 1
         return self._connect()
 
-    def _connect(self) -> Any:
+    def _connect(self) -> Socket:
         # Not by way of the pool's get_connection: after an interruption in the middle of a
         # handshake that would hand the connection to the next caller, late replies and all.
         connection = self._pool.make_connection()
         try:
             connection.connect()
+            self._lineages.ask(self._node, connection)
+            return Socket(connection)
         except BaseException:
-            self.discard(connection)
+            connection.disconnect()
+            self._count_out()
             raise
-        return connection
+
+    def _count_out(self) -> None:
+        with self._changed:
+            self._open -= 1
+            self._changed.notify()
 
 
 class Lines:
     """All lines of one backend, by server."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, lineages: Lineages) -> None:
         self._settings = settings
+        self._lineages = lineages
         self._lines: dict[Node, Line] = {}
         self._lock = threading.Lock()
 
@@ -145,7 +155,7 @@ class Lines:
         line = self._lines.get(node)
         if line is None:
             with self._lock:
-                line = self._lines.setdefault(node, Line(self._settings, node))
+                line = self._lines.setdefault(node, Line(self._settings, node, self._lineages))
         return line
 
     def drive(self, steps: Steps) -> Any:
@@ -194,4 +204,4 @@ class Lines:
 
     def forget(self) -> None:
         """Begin anew in a child process: the connections are its parent's."""
-        self.__init__(self._settings)  # type: ignore[misc]
+        self.__init__(self._settings, self._lineages)  # type: ignore[misc]

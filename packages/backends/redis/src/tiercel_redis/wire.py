@@ -9,8 +9,11 @@ from typing import Any, cast
 
 from tiercel.spi import (
     STAMP_BYTES,
+    TOMBSTONE_LIFE,
+    Announcement,
     Begin,
     Begun,
+    ClaimState,
     Command,
     DropKey,
     DropScopes,
@@ -18,24 +21,39 @@ from tiercel.spi import (
     Found,
     Granted,
     Held,
+    Index,
     Key,
-    Message,
+    ListEntries,
     MintTags,
     Poll,
     Polled,
     Position,
+    Probe,
     Read,
     Reading,
     ReadMany,
     ReadThenBegin,
     Release,
     Renew,
+    Replay,
     Scope,
+    Settle,
+    Spent,
 )
 from tiercel_redis import scripts
+from tiercel_redis.listing import note_arguments, plan_listing, plan_probe
 from tiercel_redis.lives import Lives
-from tiercel_redis.names import CHANNELS, Names, draft_name, lease_name, value_name
-from tiercel_redis.resp import Call, Plan, Request, milliseconds, pack
+from tiercel_redis.names import (
+    CHANNELS,
+    Names,
+    claim_name,
+    draft_name,
+    index_names,
+    lease_name,
+    value_name,
+)
+from tiercel_redis.replay import plan_replay
+from tiercel_redis.resp import Argument, Call, Plan, Request, milliseconds, pack
 
 SMALL = 2048
 """Bytes up to which a payload travels as the argument of the fill script."""
@@ -48,11 +66,6 @@ BATCH = 256
 
 MESSAGES = 1000
 """Messages in one poll of a channel at most."""
-
-
-def pack_glance(key: Key, tags: tuple[str, ...] = ()) -> bytes:
-    """Return the command of a read that does not ask for the remaining life."""
-    return pack("MGET", value_name(key.text), *key.scopes, *tags)
 
 
 def pack_read(place: str, key: Key, tags: tuple[str, ...] = ()) -> tuple[bytes, bytes]:
@@ -78,7 +91,14 @@ def begun(reply: Sequence[Any]) -> Begun:
         return Granted(reply[1], reply[3:])
     if reply[0] == b"held":
         return Held(reply[1], reply[3:], max(0.0, reply[2] / 1000))
+    if reply[0] == b"spent":
+        return Spent(_STATES[reply[1]], reply[2].decode())
+    if reply[0] == b"unsafe":
+        return Spent(ClaimState.UNSAFE, f"maxmemory-policy is {reply[1].decode()}, not noeviction")
     return Found()
+
+
+_STATES = {b"r": ClaimState.RUNNING, b"d": ClaimState.DONE, b"f": ClaimState.FAILED}
 
 
 class Describe(Command[Mapping[str, str]], frozen=True, gc=False):
@@ -90,7 +110,7 @@ class Wire:
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        self._lives = Lives()
+        self.lives = Lives()
         self._makers: Mapping[type, Callable[[Any], Plan]] = {
             Read: self._read,
             ReadMany: self._read_many,
@@ -99,9 +119,13 @@ class Wire:
             Fill: self._fill,
             Renew: self._renew,
             Release: self._release,
+            Settle: self._settle,
             DropKey: self._drop_key,
             DropScopes: self._drop_scopes,
+            Replay: lambda command: plan_replay(names, self.lives, command),
             MintTags: self._mint_tags,
+            ListEntries: lambda command: plan_listing(self._names, command),
+            Probe: lambda command: plan_probe(names, command, self._batches(command.keys)),
             Poll: self.poll,
             Describe: lambda _: Plan([Request(0, (pack("INFO"),))], _described),
         }
@@ -123,14 +147,7 @@ class Wire:
         return Plan([Request(tag, commands)], lambda replies: reading(command.key, *replies[0]))
 
     def _read_many(self, command: ReadMany) -> Plan:
-        groups: dict[int, list[int]] = {}
-        for index, key in enumerate(command.keys):
-            groups.setdefault(self._names.tag(key.spread), []).append(index)
-        batches = [
-            (tag, indexes[start : start + BATCH])
-            for tag, indexes in groups.items()
-            for start in range(0, len(indexes), BATCH)
-        ]
+        batches = self._batches(command.keys)
         requests, wanted = [], []
         for tag, indexes in batches:
             request, names = self._read_batch(tag, [command.keys[index] for index in indexes])
@@ -148,6 +165,17 @@ class Wire:
             return [found[index] for index in range(len(command.keys))]
 
         return Plan(requests, decode)
+
+    def _batches(self, keys: Sequence[Key]) -> list[tuple[int, list[int]]]:
+        """Return for each request its tag, and which of the keys it is about."""
+        groups: dict[int, list[int]] = {}
+        for index, key in enumerate(keys):
+            groups.setdefault(self._names.tag(key.spread), []).append(index)
+        return [
+            (tag, indexes[start : start + BATCH])
+            for tag, indexes in groups.items()
+            for start in range(0, len(indexes), BATCH)
+        ]
 
     def _read_batch(self, tag: int, keys: Sequence[Key]) -> tuple[Request, Iterable[str]]:
         """Ask for the lives of all keys, then once for each distinct name."""
@@ -170,11 +198,11 @@ class Wire:
         tag, place, name = self.locate(command.key)
         scopes = command.key.scopes
         stamps = [place + scope for scope in scopes]
-        check, sent = not self._lives.cover(stamps, command.stamp_life), time.monotonic()
+        check, sent = not self.lives.cover(stamps, command.stamp_life), time.monotonic()
 
         def note() -> None:
             if check:
-                self._lives.note(stamps, command.stamp_life, sent)
+                self.lives.note(stamps, command.stamp_life, sent)
 
         # One set of random bytes for all attempts: a repeated request finds its own lease.
         arguments = (
@@ -187,7 +215,22 @@ class Wire:
             int(check),
         )
         names = (value_name(name), lease_name(name), *stamps)
-        return tag, Call(scripts.BEGIN, names, arguments), note
+        alone, indexed = scripts.BEGIN, scripts.BEGIN_INDEXED
+        claimed: tuple[Argument, ...] = ()
+        claim: tuple[str, ...] = ()
+        if command.claim:
+            alone, indexed = scripts.BEGIN_CLAIMED, scripts.BEGIN_CLAIMED_INDEXED
+            claim, claimed = (claim_name(name),), (milliseconds(command.claim),)
+        if command.index is None:
+            return tag, Call(alone, names + claim, arguments + claimed), note
+        random = arguments[0] + os.urandom(STAMP_BYTES)
+        names += self._index_places(place, command.index) + claim
+        return tag, Call(indexed, names, (random, *arguments[1:], *claimed)), note
+
+    @staticmethod
+    def _index_places(place: str, index: Index) -> tuple[str, str, str]:
+        """Return where the fence of an index stands, the index and its notes."""
+        return place + index.fence, *index_names(place + index.name)
 
     def _read_then_begin(self, command: ReadThenBegin) -> Plan:
         key = command.begin.key
@@ -205,41 +248,57 @@ class Wire:
         key, token = command.key, command.token
         tag, place, name = self.locate(key)
         stamps = [place + scope for scope in (*key.scopes, *command.tags)]
-        if self._lives.cover(stamps, command.life):
+        if self.lives.cover(stamps, command.life):
             stamps = []
         draft = draft_name(name, token)
         names = (value_name(name), lease_name(name), self._names.stream(tag), draft, *stamps)
         nonce = _nonce() if command.announce else ""
         life = milliseconds(command.life)
         arguments = (token, life, len(key.scopes), self._names.wake, key.text, nonce)
+        small, large = scripts.FILL, scripts.FILL_DRAFT
+        noted: tuple[Argument, ...] = ()
+        if command.index is not None:
+            small, large = scripts.FILL_INDEXED, scripts.FILL_DRAFT_INDEXED
+            names += self._index_places(place, command.index)
+            noted = note_arguments(command.index, command.note)
         if len(command.payload) <= SMALL:
-            call = Call(scripts.FILL, names, (*arguments, command.payload))
+            call = Call(small, names, (*arguments, command.payload, *noted))
             return Plan([Request(tag, call=call)], _truth)
-        upload = pack("SET", draft, command.payload, "PX", DRAFT_LIFE)
-        call = Call(scripts.FILL_DRAFT, names, arguments)
+        upload = pack("SET", draft, command.payload, "PX", str(DRAFT_LIFE))
+        call = Call(large, names, (*arguments, *noted))
         return Plan([Request(tag, (upload,), call)], _truth)
 
     def _renew(self, command: Renew) -> Plan:
         tag, _, name = self.locate(command.key)
-        arguments = (command.token, milliseconds(command.lease))
-        return Plan(
-            [Request(tag, call=Call(scripts.RENEW, (lease_name(name),), arguments))], _truth
-        )
+        claim = milliseconds(command.claim) if command.claim else 0
+        arguments = (command.token, milliseconds(command.lease), claim)
+        call = Call(scripts.RENEW, (lease_name(name), claim_name(name)), arguments)
+        return Plan([Request(tag, call=call)], _truth)
+
+    def _settle(self, command: Settle) -> Plan:
+        tag, _, name = self.locate(command.key)
+        state = "d" if command.failure is None else "f"
+        arguments = (command.token, milliseconds(command.life), state, command.failure or "")
+        scopes = len(command.key.scopes)
+        call = Call(scripts.SETTLE, (claim_name(name),), (*arguments, scopes))
+        return Plan([Request(tag, call=call)], _nothing)
 
     def _release(self, command: Release) -> Plan:
         key = command.key
         tag, _, name = self.locate(key)
-        arguments = (command.token, len(key.scopes), self._names.wake, key.text)
-        call = Call(scripts.RELEASE, (lease_name(name),), arguments)
+        wakes = (self._names.wake, key.text)
+        arguments = (command.token, len(key.scopes), *wakes, int(command.claim))
+        call = Call(scripts.RELEASE, (lease_name(name), claim_name(name)), arguments)
         return Plan([Request(tag, call=call)], _nothing)
 
     def _drop_key(self, command: DropKey) -> Plan:
         key = command.key
         tag, _, name = self.locate(key)
-        names = (value_name(name), lease_name(name), self._names.stream(tag))
+        names = (value_name(name), lease_name(name), self._names.stream(tag), claim_name(name))
 
         def arguments() -> Sequence[Any]:
-            return len(key.scopes), self._names.wake, key.text, _nonce()
+            buried = (command.tombstone, milliseconds(TOMBSTONE_LIFE))
+            return len(key.scopes), self._names.wake, key.text, _nonce(), *buried
 
         return Plan([Request(tag, call=Call(scripts.DROP_KEY, names, arguments))], _truth)
 
@@ -262,14 +321,20 @@ class Wire:
         place = self._names.place(tag)
         stamps = [place + scope for scope in scopes]
         names = (self._names.stream(tag), *stamps)
-        self._lives.forget(stamps)
+        self.lives.forget(stamps)
+        indexes = [index for index in command.indexes if index.name in scopes]
+        life = max([index.life for index in indexes], default=0.0)
+        renewed = (len(indexes), milliseconds(life)) if indexes else ()
 
         def arguments() -> Sequence[Any]:
             random = os.urandom(STAMP_BYTES * len(scopes))
-            life = milliseconds(command.life)
-            return random, life, command.provenance, "\n".join(scopes), _nonce()
+            stamp_life = milliseconds(command.life)
+            return random, stamp_life, command.provenance, "\n".join(scopes), _nonce(), *renewed
 
-        return Call(scripts.DROP_SCOPES, names, arguments)
+        if not indexes:
+            return Call(scripts.DROP_SCOPES, names, arguments)
+        places = [name for each in indexes for name in index_names(place + each.name)]
+        return Call(scripts.DROP_INDEXED, (*names, *places), arguments)
 
     def _mint_tags(self, command: MintTags) -> Plan:
         tag = self._names.tag(command.spread)
@@ -286,7 +351,8 @@ class Wire:
             stream, position = self._names.stream(tag), command.positions.get(CHANNELS[tag])
             since = f"{position.epoch}-{position.number}" if position else ""
             call = Call(scripts.POLL, (stream,), (since, MESSAGES))
-            block = ("XREAD", "COUNT", 1, "BLOCK", milliseconds(wait), "STREAMS", stream, since)
+            pause = str(milliseconds(wait))
+            block = ("XREAD", "COUNT", "1", "BLOCK", pause, "STREAMS", stream, since)
             commands = (pack(*block),) if wait > 0 else ()
             requests.append(Request(tag, commands, call, wait))
         return Plan(requests, _polled)
@@ -315,11 +381,13 @@ def _polled(replies: Sequence[Sequence[Any]]) -> dict[str, Polled]:
     return polled
 
 
-def _message(entry: Sequence[Any]) -> Message:
+def _message(entry: Sequence[Any]) -> Announcement:
     identity, fields = entry
     epoch, _, number = identity.decode().partition("-")
     nonce, previous, names = (cast("bytes", field).decode() for field in fields[1::2])
-    return Message(Position(int(epoch), int(number), nonce), previous, tuple(names.split("\n")))
+    return Announcement(
+        Position(int(epoch), int(number), nonce), previous, tuple(names.split("\n"))
+    )
 
 
 def _nonce() -> str:
