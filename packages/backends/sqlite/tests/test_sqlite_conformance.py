@@ -18,7 +18,7 @@ class TestSQLiteBackend(BackendConformance):
 
     @pytest.fixture
     def backend(self, tmp_path: Path) -> Iterator[Backend]:
-        location = BackendLocation(f"sqlite:///{tmp_path}/cache.db", timeout=5.0)
+        location = BackendLocation(f"sqlite:///{tmp_path}/cache.db", timeout=60.0)
         backend = SQLiteBackend(location, self.clock.time)
         yield backend
         backend.close()

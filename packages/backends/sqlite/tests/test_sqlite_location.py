@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tiercel import Cache
 from tiercel.spi import SPI_VERSION, BackendLocation, BackendUnavailable, ConfigurationError, Read
 from tiercel.testing.conformance.tier import Tier
+from tiercel_sqlite.declared import CAPABILITIES
 from tiercel_sqlite.location import settings_of
-from tiercel_sqlite.plugin import CAPABILITIES, open_backend, tiercel_backends
+from tiercel_sqlite.plugin import open_backend, tiercel_backends
 
 
 def test_spec_when_asked_names_the_scheme_and_its_options() -> None:
@@ -74,15 +78,17 @@ def test_file_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> No
         assert path.read_bytes() == before
 
 
-def test_file_of_another_program_that_appears_later_is_refused_too(tmp_path: Path) -> None:
-    """The owner is checked again when the file is opened."""
+def test_file_of_another_program_that_appears_later_is_left_alone_too(tmp_path: Path) -> None:
+    """The owner is checked again when the file is opened; by then nobody expects to configure."""
     path = tmp_path / "c.db"
     backend = open_backend(BackendLocation(f"sqlite:///{path}"))
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE precious (x)")
     db.close()
-    with pytest.raises(ConfigurationError, match="belongs to another program"):
+    with pytest.raises(BackendUnavailable, match="belongs to another program"):
         Tier(backend).value(Tier(backend).key())
+    with pytest.raises(BackendUnavailable, match="belongs to another program"):
+        backend.open_mailbox("waiter")
 
 
 def test_file_of_another_version_is_made_anew(tmp_path: Path) -> None:
@@ -126,3 +132,40 @@ def test_damaged_file_is_unavailable_and_the_error_says_what_to_do(tmp_path: Pat
     with pytest.raises(BackendUnavailable, match=r"c\.db is damaged .*: delete it"):
         tier.value(tier.key())
     backend.close()
+
+
+def test_cache_when_its_file_never_goes_back_then_it_keeps_no_journal(tmp_path: Path) -> None:
+    """Nobody fails over to an older file, so nobody pays for the memory of drops."""
+    location = BackendLocation(f"sqlite:///{tmp_path}/c.db", timeout=5.0)
+    cache = Cache(backend=open_backend(location))
+    assert cache.engine.pending.journal is None
+    cache.close()
+
+
+TRY_TO_WRITE = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=0.0, isolation_level=None)
+try:
+    db.execute("BEGIN EXCLUSIVE")
+    print("written", end="")
+except sqlite3.OperationalError:
+    print("locked", end="")
+"""
+
+
+def test_owner_when_it_is_looked_at_then_no_lock_of_this_process_is_lost(tmp_path: Path) -> None:
+    """Whoever closes a file loses the locks that its process has on it, in all threads (POSIX)."""
+    url, path = f"sqlite:///{tmp_path}/c.db", tmp_path / "c.db"
+    first = open_backend(BackendLocation(url))
+    tier = Tier(first)
+    tier.store(tier.key(), b"value")
+    holder = sqlite3.connect(path, isolation_level=None)
+    first.close()
+    holder.execute("PRAGMA journal_mode = DELETE")  # which locks the file itself
+    holder.execute("BEGIN EXCLUSIVE")
+    other = (sys.executable, "-c", TRY_TO_WRITE, str(path))
+    assert subprocess.run(other, check=True, capture_output=True).stdout == b"locked"
+    open_backend(BackendLocation(url)).close()
+    assert subprocess.run(other, check=True, capture_output=True).stdout == b"locked"
+    holder.close()
+    assert subprocess.run(other, check=True, capture_output=True).stdout == b"written"

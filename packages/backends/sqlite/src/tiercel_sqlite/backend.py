@@ -7,24 +7,16 @@ import time
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from tiercel.spi import (
-    Backend,
-    BackendError,
-    BackendLocation,
-    BackendRefused,
-    BackendUnavailable,
-    Command,
-)
+from tiercel.spi import Backend, BackendLocation, Command
 from tiercel_sqlite.commands import READS, WRITES, Transaction
 from tiercel_sqlite.connections import Connections, patiently
+from tiercel_sqlite.declared import CAPABILITIES
+from tiercel_sqlite.failures import FAILURES, translated
 from tiercel_sqlite.location import settings_of
-from tiercel_sqlite.plugin import CAPABILITIES
 from tiercel_sqlite.schema import check_owner
 from tiercel_sqlite.waiting import SQLiteMailbox
 
 Reply = TypeVar("Reply")
-
-_REFUSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_TOOBIG}
 
 
 class SQLiteBackend(Backend):
@@ -57,15 +49,15 @@ class SQLiteBackend(Backend):
             with self._connections.hold() as db:
                 run = self._read if type(command) in READS else self._write
                 return run(db, command)
-        except sqlite3.Error as failure:
-            raise self._translated(failure) from failure
+        except FAILURES as failure:
+            raise translated(failure, self._settings) from failure
 
     def open_mailbox(self, waiter: str) -> SQLiteMailbox:
         """Open a mailbox; it notices wakes within about 5 ms, by looking."""
         try:
             return SQLiteMailbox(self._connections, waiter)
-        except sqlite3.Error as failure:
-            raise self._translated(failure) from failure
+        except FAILURES as failure:
+            raise translated(failure, self._settings) from failure
 
     def close(self) -> None:
         """Close the connections that no thread is using."""
@@ -87,16 +79,3 @@ class SQLiteBackend(Backend):
     def _transaction(self, db: sqlite3.Connection) -> Transaction:
         # The time is read under the lock, or a command that waited would use one long past.
         return Transaction(db, self._settings, self._now())
-
-    def _translated(self, failure: sqlite3.Error) -> BackendError:
-        path = self._settings.path
-        code = getattr(failure, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_BUSY:
-            return BackendUnavailable(
-                f"{path}: another process held the write lock for {self._settings.timeout} s"
-            )
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return BackendUnavailable(f"{path} is damaged ({failure}): delete it")
-        if code in _REFUSING:
-            return BackendRefused(f"{path}: {failure}")
-        return BackendUnavailable(f"{path}: {failure}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 
 from tiercel_sqlite.location import Settings
+from tiercel_sqlite.schema import NAMES
 
 SWEEP = 256
 """Expired rows that one command removes at most."""
@@ -19,7 +20,7 @@ BATCH = 32
 
 def sweep(db: sqlite3.Connection, now: float) -> None:
     """Remove some of what has expired."""
-    for table, column in (("entries", "number"), ("stamps", "name"), ("leases", "text")):
+    for table, column in NAMES.items():
         db.execute(
             f"DELETE FROM {table} WHERE {column} IN "
             f"(SELECT {column} FROM {table} WHERE deadline <= ? LIMIT {SWEEP})",

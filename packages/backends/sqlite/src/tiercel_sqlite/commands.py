@@ -16,6 +16,9 @@ from typing import Any
 
 from tiercel.spi import (
     STAMP_BYTES,
+    STAMPS_OFFSET,
+    TOMBSTONE,
+    TOMBSTONE_LIFE,
     BackendRefused,
     Begin,
     Begun,
@@ -28,8 +31,11 @@ from tiercel.spi import (
     Granted,
     Held,
     Key,
+    ListEntries,
+    Listing,
     MintTags,
     Poll,
+    Probe,
     Read,
     Reading,
     ReadMany,
@@ -37,10 +43,10 @@ from tiercel.spi import (
     Release,
     Renew,
 )
-from tiercel_sqlite import stamps
+from tiercel_sqlite import indexes, stamps
 from tiercel_sqlite.bounds import keep_within, sweep
 from tiercel_sqlite.location import Settings
-from tiercel_sqlite.schema import CONTENTS, transaction
+from tiercel_sqlite.schema import NAMES, transaction
 from tiercel_sqlite.waiting import announce, poll, wake
 
 SKEW = 1.0
@@ -96,6 +102,26 @@ class Transaction:
         """Read an entry, then ask for its lease."""
         return self._reading(command.begin.key), self.begin(command.begin)
 
+    def list_entries(self, command: ListEntries) -> Listing:
+        """List entries that were filled with a note."""
+        return indexes.page(self._db, command, self._now)
+
+    def probe(self, command: Probe) -> list[bool]:
+        """Tell which entries could be served, all at one instant."""
+        with transaction(self._db, "DEFERRED"):
+            return [self._is_live(key) for key in command.keys]
+
+    def _is_live(self, key: Key) -> bool:
+        known = stamps.known(self._db, key.scopes, self._now)
+        end = STAMPS_OFFSET + STAMP_BYTES * len(known)
+        row = self._db.execute(
+            f"SELECT substr(payload, 1, {end}), written, deadline FROM entries WHERE text = ?",
+            (key.text,),
+        ).fetchone()
+        if row is None or None in known or self._remaining(row[1], row[2]) <= 0:
+            return False
+        return stamps.carries(row[0], [stamp or b"" for stamp in known])
+
     def poll(self, command: Poll) -> dict[str, Any]:
         """Read the push channel."""
         return poll(self._db, command)
@@ -128,11 +154,14 @@ class Transaction:
 
     def begin(self, command: Begin) -> Begun:
         """Find the entry, its holder, or grant the lease."""
-        key = command.key
+        key, fence = command.key, b""
+        if command.index is not None:
+            indexes.prepare(self._db, command.index, self._now)
+            (fence,) = self._mint((command.index.fence,), command.index.life)
         current = self._mint(key.scopes, command.stamp_life)
         if not command.force and self._is_current(key, current, command.floor):
             return Found()
-        generation, lease = stamps.generation_of(current), self._lease(key)
+        generation, lease = stamps.generation_of((*current, fence)), self._lease(key)
         if lease and lease.generation == generation and not command.force:
             if command.waiter is not None and command.waiter not in lease.waiters:
                 self._set_waiters(key, (*lease.waiters, command.waiter))
@@ -153,10 +182,18 @@ class Transaction:
 
     def fill(self, command: Fill) -> bool:
         """Store an entry under a live lease."""
-        key, size = command.key, len(command.payload) + len(command.key.text) + ROW
+        key = command.key
+        size = len(command.payload) + len(key.text) + len(command.note) + ROW
         lease = self._lease(key)
         if lease is None or lease.token != command.token:
             return False
+        index, note = command.index, None
+        if index is not None:
+            if not indexes.admits(self._db, index, lease.generation, self._now):
+                self._end_lease(key, lease)
+                return False
+            indexes.extend(self._db, index, self._now)
+            note = command.note
         if size > self._settings.max_bytes:
             raise BackendRefused(
                 f"an entry of {len(command.payload)} bytes exceeds max_bytes="
@@ -164,8 +201,12 @@ class Transaction:
             )
         self._db.execute("DELETE FROM entries WHERE text = ?", (key.text,))
         added = self._db.execute(
-            "INSERT INTO entries (text, payload, size, written, deadline) VALUES (?, ?, ?, ?, ?)",
-            (key.text, command.payload, size, self._now, self._now + command.life),
+            "INSERT INTO entries (text, payload, size, written, deadline, function, note) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(key.text, command.payload, size, self._now, self._now + command.life),
+                *(index and index.name, note),
+            ),
         )
         stamps.prolong(self._db, (*key.scopes, *command.tags), command.life, self._now)
         self._end_lease(key, lease)
@@ -221,16 +262,30 @@ class Transaction:
 
     def drop_key(self, command: DropKey) -> bool:
         """Remove an entry and its lease."""
-        existed = self._entry(command.key)[0] is not None
-        self._db.execute("DELETE FROM entries WHERE text = ?", (command.key.text,))
+        payload = self._entry(command.key)[0]
+        existed = payload is not None and not payload.startswith(TOMBSTONE)
+        if payload is None or existed:
+            self._db.execute("DELETE FROM entries WHERE text = ?", (command.key.text,))
+        if existed and command.tombstone:
+            self._bury(command)
         self._end_lease(command.key, self._lease(command.key))
         announce(self._db, (command.key.text,))
         return existed
+
+    def _bury(self, command: DropKey) -> None:
+        """Put what says who dropped an entry in its place."""
+        text, said, now = command.key.text, command.tombstone, self._now
+        self._db.execute(
+            "INSERT INTO entries (text, payload, size, written, deadline) VALUES (?, ?, ?, ?, ?)",
+            (text, said, len(said), now, now + TOMBSTONE_LIFE),
+        )
 
     def drop_scopes(self, command: DropScopes) -> None:
         """Give scopes new stamps."""
         for scope in command.scopes:
             stamps.renew(self._db, scope.name, command.provenance, self._now + command.life)
+        for index in command.indexes:
+            indexes.begin_anew(self._db, index, self._now)
         announce(self._db, [scope.name for scope in command.scopes])
         keep_within(self._db, self._settings, self._now)
 
@@ -247,8 +302,7 @@ class Transaction:
 
     def clear(self, command: Clear) -> None:
         """Forget what is below a prefix; a broken chain tells all memory tiers."""
-        for table in CONTENTS[:3]:
-            column = "name" if table == "stamps" else "text"
+        for table, column in NAMES.items():
             self._db.execute(
                 f"DELETE FROM {table} WHERE substr({column}, 1, ?) = ?",
                 (len(command.prefix), command.prefix),
@@ -259,6 +313,8 @@ class Transaction:
 READS: Mapping[type[Command[Any]], Callable[[Transaction, Any], Any]] = {
     Read: Transaction.read,
     ReadMany: Transaction.read_many,
+    ListEntries: Transaction.list_entries,
+    Probe: Transaction.probe,
     Poll: Transaction.poll,
 }
 """Commands that never write."""

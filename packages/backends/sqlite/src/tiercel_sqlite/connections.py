@@ -1,4 +1,4 @@
-"""Connections to one file: each is held by one thread at a time and never crosses a fork."""
+"""Connections to one file: each is held by one thread at a time, and none is open in a fork."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from contextlib import contextmanager
 from typing import TypeVar
 from weakref import WeakSet
 
+from tiercel_sqlite.forks import GATE
 from tiercel_sqlite.location import Settings
 from tiercel_sqlite.schema import check_owner, prepare, tune
 
-_INHERITED: list[sqlite3.Connection] = []
-"""Connections of the parent process: SQLite forbids a child even to close them."""
-
 _OPENED: WeakSet[Connections] = WeakSet()
 
-OPENING_TIME = 5.0
-"""Seconds that the first connection may wait for other processes that open the file as well."""
+OPENING_TIME = 2.0
+"""Seconds that the first connection may wait at least: other processes may be making the file."""
 
 PAUSE = 0.0005
 """Seconds between two attempts to get a lock, on average."""
@@ -63,6 +61,7 @@ class Connections:
         self._free: list[sqlite3.Connection] = []
         self._identity: Identity | None = None
         self._opening = threading.Lock()
+        self._patience = max(OPENING_TIME, settings.timeout)
         _OPENED.add(self)
 
     @contextmanager
@@ -73,24 +72,34 @@ class Connections:
             sqlite3.Error: The file cannot be opened.
             ConfigurationError: The file is another program's.
         """
-        identity = self.identity()
-        try:
-            db = self._free.pop()
-        except IndexError:
-            db = self._open()
-            identity = self.identity()
-        try:
-            yield db
-        except BaseException:
-            db.close()
-            raise
-        if identity == self._identity:
-            self._free.append(db)
-        else:
-            db.close()
+        with GATE:
+            identity = self._identify()
+            try:
+                db = self._free.pop()
+            except IndexError:
+                db = self._open()
+                identity = self._identify()
+            try:
+                yield db
+            except BaseException:
+                db.close()
+                raise
+            if identity == self._identity:
+                self._free.append(db)
+            else:
+                db.close()
 
     def identity(self) -> Identity | None:
         """Tell which file the connections belong to; let go of them if it was replaced."""
+        with GATE:
+            return self._identify()
+
+    def close(self) -> None:
+        """Close the connections that nobody holds; the others close when they are given back."""
+        with GATE:
+            self._let_go()
+
+    def _identify(self) -> Identity | None:
         try:
             status = os.stat(self.settings.path)  # noqa: PTH116 - half the time of Path.stat
         except FileNotFoundError:
@@ -99,15 +108,13 @@ class Connections:
             present = (os.getpid(), status.st_dev, status.st_ino)
         if present != self._identity:
             with self._opening:
-                self.close()
+                self._let_go()
                 self._identity = present
         return present
 
-    def close(self) -> None:
-        """Close the connections that nobody holds; the others close when they are given back."""
+    def _let_go(self) -> None:
         self._identity = None
-        while self._free:
-            self._free.pop().close()
+        self.close_free()
 
     def _open(self) -> sqlite3.Connection:
         check_owner(self.settings.path)
@@ -119,26 +126,43 @@ class Connections:
             cached_statements=256,
         )
         try:
-            with self._opening:
-                patiently(lambda: prepare(db, self.settings.path), OPENING_TIME)
+            patiently(lambda: self._prepare(db), self._patience)
             tune(db)
         except BaseException:
             db.close()
             raise
+        self._patience = self.settings.timeout
         return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        # Locked for one attempt only, so that no thread waits for as long as those before it do.
+        with self._opening:
+            prepare(db, self.settings.path)
+
+    def close_free(self) -> None:
+        """Close the connections that nobody holds, where nobody can take one meanwhile."""
+        while self._free:
+            self._free.pop().close()
 
     def forget(self) -> None:
         """Start afresh in a child process."""
-        _INHERITED.extend(self._free)
-        self._free = []
         self._identity = None
         self._opening = threading.Lock()
 
 
-def _forget_all() -> None:
+def _before_fork() -> None:
+    GATE.close()
+    for connections in list(_OPENED):
+        connections.close_free()
+
+
+def _after_in_child() -> None:
+    GATE.renew()
     for connections in list(_OPENED):
         connections.forget()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=GATE.open, after_in_child=_after_in_child
+    )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from tiercel.spi import SPI_VERSION, Backend, BackendLocation, BackendSpec, Capability, hookimpl
-
-CAPABILITIES = frozenset(
-    {Capability.MULTI_GET, Capability.ATOMIC, Capability.PUSH, Capability.NATIVE_TTL}
-)
+from tiercel.spi import SPI_VERSION, Backend, BackendLocation, BackendSpec, hookimpl
+from tiercel_sqlite.declared import CAPABILITIES, OPTIONS
 
 
 def open_backend(location: BackendLocation) -> Backend:
@@ -23,5 +20,4 @@ def open_backend(location: BackendLocation) -> Backend:
 @hookimpl
 def tiercel_backends() -> list[BackendSpec]:
     """Provide `sqlite:///relative.db` and `sqlite:////absolute.db`."""
-    options = frozenset({"max_bytes", "max_entries"})
-    return [BackendSpec("sqlite", open_backend, CAPABILITIES, SPI_VERSION, options)]
+    return [BackendSpec("sqlite", open_backend, CAPABILITIES, SPI_VERSION, OPTIONS)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tiercel.spi import ConfigurationError
@@ -12,10 +12,9 @@ from tiercel.spi import ConfigurationError
 APPLICATION_ID = 0x54524353
 """Marks a SQLite file as a shared tier of Tiercel; at offset 68 of its header."""
 
-VERSION = 1
+VERSION = 2
 """Version of the tables, kept in `PRAGMA user_version`."""
 
-_MAGIC = b"SQLite format 3\0"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 _TABLES = """
@@ -23,9 +22,15 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE entries (
     number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, payload BLOB NOT NULL,
-    size INTEGER NOT NULL, written REAL NOT NULL, deadline REAL NOT NULL
+    size INTEGER NOT NULL, written REAL NOT NULL, deadline REAL NOT NULL,
+    function TEXT, note BLOB
 );
 CREATE INDEX entries_by_deadline ON entries (deadline);
+CREATE INDEX entries_by_function ON entries (function, text) WHERE function IS NOT NULL;
+
+CREATE TABLE indexes (
+    name TEXT PRIMARY KEY, lost_until REAL NOT NULL, deadline REAL NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE stamps (
     name TEXT PRIMARY KEY, stamp BLOB NOT NULL, deadline REAL NOT NULL
@@ -58,28 +63,45 @@ CREATE TRIGGER stamp_removed AFTER DELETE ON stamps BEGIN
     UPDATE totals SET stamps = stamps - 1; END;
 """
 
-CONTENTS = ("entries", "stamps", "leases", "changes", "wakes")
+NAMES = {"entries": "text", "stamps": "name", "leases": "text", "indexes": "name"}
+"""The tables whose rows belong to keys, scopes and functions, and the columns that name these."""
+
+CONTENTS = (*NAMES, "changes", "wakes")
 """The tables that hold what was cached."""
 
 
 def check_owner(path: Path) -> None:
-    """Refuse a file that another program made, before SQLite touches it.
+    """Refuse a file that another program made, and leave it as it is.
+
+    It is read by SQLite all the same: whoever opens a file beside it and closes that again loses
+    all locks of this process on it (SQLite, "How To Corrupt An SQLite Database File", 2.2).
 
     Raises:
         ConfigurationError: The file is not empty and not a shared tier of Tiercel.
     """
     try:
-        with path.open("rb") as file:
-            header = file.read(100)
+        if not path.stat().st_size:
+            return
+        owner = _owner(path)
     except FileNotFoundError:
         return
-    except OSError as failure:
-        raise ConfigurationError(f"{path} cannot be read: {failure.strerror}") from failure
-    ours = header.startswith(_MAGIC) and header[68:72] == APPLICATION_ID.to_bytes(4, "big")
-    if header and not ours:
+    except (OSError, sqlite3.OperationalError) as failure:
+        raise ConfigurationError(f"{path} cannot be read: {failure}") from failure
+    except sqlite3.DatabaseError as failure:
+        if failure.sqlite_errorcode & 0xFF != sqlite3.SQLITE_NOTADB:
+            return  # damaged, as whoever uses it is told
+        owner = None
+    if owner != APPLICATION_ID:
         raise ConfigurationError(
             f"{path} belongs to another program; name a file that does not exist yet"
         )
+
+
+def _owner(path: Path) -> int:
+    """Return who made a file by what stands in the file itself, with no lock nor log."""
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    with closing(sqlite3.connect(uri, uri=True)) as db:
+        return _pragma(db, "application_id")
 
 
 def boot_identity() -> str | None:

@@ -26,14 +26,21 @@ def parameters(names: Iterable[str], now: float) -> list[str | float]:
     return [value for name in names for value in (name, now)]
 
 
+def known(db: sqlite3.Connection, names: Sequence[str], now: float) -> Sequence[bytes | None]:
+    """Return the stamps of `names`; None where one is missing."""
+    found: Sequence[bytes | None] = db.execute(
+        selecting("", len(names)), parameters(names, now)
+    ).fetchone()
+    return found
+
+
 def mint(db: sqlite3.Connection, names: Sequence[str], life: float, now: float) -> list[bytes]:
     """Return the stamps of `names`, the missing ones new, all alive for at least `life`."""
     if not names:
         return []
-    known = db.execute(selecting("", len(names)), parameters(names, now)).fetchone()
     stamps = {
         name: stamp or renew(db, name, b"", now + life)
-        for name, stamp in dict(zip(names, known, strict=True)).items()
+        for name, stamp in dict(zip(names, known(db, names, now), strict=True)).items()
     }
     prolong(db, names, life, now)
     return [stamps[name] for name in names]

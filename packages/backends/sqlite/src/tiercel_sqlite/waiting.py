@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tiercel.spi import BackendUnavailable, Mailbox, Message, Poll, Polled, Position
+from tiercel.spi import Announcement, BackendUnavailable, Mailbox, Poll, Polled, Position
 from tiercel_sqlite.connections import Connections, Identity
+from tiercel_sqlite.failures import FAILURES, translated
+from tiercel_sqlite.forks import GATE
 
 CHANNEL = "changes"
 """Name of the only push channel."""
@@ -82,7 +84,7 @@ def _news(db: sqlite3.Connection, position: Position) -> Polled | None:
         (position.epoch, position.number),
     )
     messages = [
-        Message(Position(epoch, number, nonce), previous, tuple(json.loads(names)))
+        Announcement(Position(epoch, number, nonce), previous, tuple(json.loads(names)))
         for epoch, number, nonce, previous, names in rows
     ]
     return Polled(messages, messages[-1].position if messages else last)
@@ -94,7 +96,10 @@ def _watch(
     timeout: float,
     ended: Callable[[], bool] = lambda: False,
 ) -> Result | None:
-    """Look until there is something, `timeout` seconds have passed or it has `ended`."""
+    """Look until there is something, `timeout` seconds have passed or it has `ended`.
+
+    A fork ends it early, as no connection may be open then; whoever waits asks again.
+    """
     until, pause, seen = time.monotonic() + timeout, PAUSE / 8, -1
     while True:
         version = db.execute("PRAGMA data_version").fetchone()[0]
@@ -103,7 +108,7 @@ def _watch(
             if (found := look()) is not None:
                 return found
         left = until - time.monotonic()
-        if left <= 0 or ended():
+        if left <= 0 or ended() or GATE.closed:
             return None
         time.sleep(min(pause, left))
         pause = min(PAUSE, pause * 1.5)
@@ -123,13 +128,13 @@ class SQLiteMailbox(Mailbox):
 
     def receive(self, timeout: float) -> Sequence[str]:
         """Wait for wakes, looking every few milliseconds."""
-        if self._closed or self._connections.identity() != self._file:
-            raise BackendUnavailable(f"the mailbox {self._waiter!r} is closed; open another one")
         try:
+            if self._closed or self._connections.identity() != self._file:
+                raise BackendUnavailable(f"the mailbox {self._waiter!r} is closed; open another")
             with self._connections.hold() as db:
                 rows = _watch(db, lambda: self._new(db), timeout, lambda: self._closed)
-        except sqlite3.Error as failure:
-            raise BackendUnavailable(f"{self._connections.settings.path}: {failure}") from failure
+        except FAILURES as failure:
+            raise translated(failure, self._connections.settings) from failure
         if not rows:
             return ()
         self._seen = rows[-1][0]
