@@ -1,0 +1,1 @@
+"""What `manage.py tiercel` has besides the commands of `tiercel`."""

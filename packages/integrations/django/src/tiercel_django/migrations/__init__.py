@@ -1,0 +1,1 @@
+"""The tables of this application, as they came to be."""
