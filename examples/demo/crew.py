@@ -19,7 +19,7 @@ from rides import Peak
 
 import tiercel
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 """Seconds after which a silent process is taken for dead."""
 
 Question = tuple[str, str]

@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def _show(screen: Screen, directory: Path, url: str, server: RedisServer | None) -> None:
-    url += f"?max_lag={MAX_LAG}&timeout=2"
+    url += f"?max_lag={MAX_LAG}&timeout=10"
     count = rides.create(directory / "rides.db")
     screen.say(
         f"The application: {count:,} taxi rides in SQLite. The question: how many taxis does a "
