@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,13 @@ KEPT = "Contracts: 4 kept, 0 broken."
 
 
 def _lint(folder: Path, modules: dict[str, str]) -> str:
-    for name, text in modules.items():
+    document = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    roots = tomllib.loads(document)["tool"]["importlinter"]["root_packages"]
+    for name, text in ({f"{root}/__init__.py": "" for root in roots} | modules).items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    (folder / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    (folder / "pyproject.toml").write_text(document, encoding="utf-8")
     env = os.environ | {"PYTHONPATH": str(folder), "COLUMNS": "200"}
     done = subprocess.run(
         LINT_IMPORTS, cwd=folder, env=env, capture_output=True, text=True, check=False

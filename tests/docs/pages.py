@@ -16,17 +16,31 @@ REDIS = re.compile(r"redis://localhost(?::6379)?(?=[/?\"'])")
 """A Redis in the pages: readers have one here, tests put one of their own in its place."""
 
 _FENCE = re.compile(r"^```(\w*)")
+_QUOTED = re.compile(r"^<!-- from (\S+) -->$")
 _EXPECTED = re.compile(r"#> ?(.*)$")
 _LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)[^)]*\)")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, the number of its first line, and its lines."""
+    """A fenced block.
+
+    Attributes:
+        language: What stands behind the fence.
+        line: The number of its first line.
+        lines: Its lines.
+        source: The file that it quotes; None if it is part of the page's own program.
+    """
 
     language: str
     line: int
     lines: tuple[str, ...]
+    source: Path | None = None
+
+    @property
+    def text(self) -> str:
+        """The lines as one text."""
+        return "\n".join(self.lines)
 
 
 @dataclass(frozen=True)
@@ -50,10 +64,13 @@ class Page:
         return list(_blocks(self.text.splitlines()))
 
     def program(self) -> str:
-        """Return the Python blocks as one program whose line numbers are those of the page."""
+        """Return the Python blocks as one program whose line numbers are those of the page.
+
+        A block under `<!-- from PATH -->` is left out: it is run with the file that it quotes.
+        """
         lines = [""] * len(self.text.splitlines())
         for block in self.blocks():
-            if block.language == "python":
+            if block.language == "python" and block.source is None:
                 lines[block.line - 1 : block.line - 1 + len(block.lines)] = block.lines
         return "\n".join(lines).rstrip() + "\n"
 
@@ -79,11 +96,13 @@ def all_pages() -> list[Page]:
 
 
 def _blocks(lines: list[str]) -> Iterator[Block]:
-    start, language = 0, ""
+    start, language, source = 0, "", None
     for number, line in enumerate(lines, start=1):
         fence = _FENCE.match(line)
         if fence and not start:
             start, language = number + 1, fence[1]
+            quoted = _QUOTED.match(lines[number - 2]) if number > 1 else None
+            source = ROOT / quoted[1] if quoted else None
         elif line.rstrip() == "```" and start:
-            yield Block(language, start, tuple(lines[start - 1 : number - 1]))
+            yield Block(language, start, tuple(lines[start - 1 : number - 1]), source)
             start = 0

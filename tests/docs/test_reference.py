@@ -5,18 +5,25 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from enum import Enum
 from functools import cache
+from pathlib import Path
 
 import pytest
+from msgspec import StructMeta
 
 import tiercel
 from tests.docs.pages import all_pages
-from tiercel import errors
+from tiercel import cli, errors
+from tiercel.bulletins import Happening
 from tiercel.contracts.backend import Capability
+from tiercel.contracts.integration import Finding
 from tiercel.decorate import OPTIONS
 from tiercel.events import Cause, EventKind, OperationKind, Status
+from tiercel.inspection import records
+from tiercel.inspection.watching import FunctionCounts, FunctionRates
+from tiercel.invalidation import InvalidationRule
 from tiercel.keys.constructor import KeyOptions
 from tiercel.location import Location
 from tiercel.methods import METHODS
@@ -25,6 +32,13 @@ from tiercel.plugins import default_registry, hookspecs
 from tiercel.plugins.kinds import KINDS
 from tiercel.policy import Policy
 from tools.environment import ROOT, distributions
+
+SETTINGS = {
+    "django": "how-to/django.md",
+    "flask": "how-to/flask.md",
+    "opentelemetry": "reference/telemetry.md",
+}
+"""Pages of packages that have settings of their own."""
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("tiercel_")]
 
@@ -61,9 +75,25 @@ def test_options_when_an_option_has_a_default_then_the_table_says_so(field: obje
     assert shown.strip('"') == (f"{expected:g}" if type(expected) is float else str(expected))
 
 
+@pytest.mark.parametrize("field", fields(InvalidationRule), ids=lambda field: field.name)
+def test_rules_when_one_has_an_option_then_the_table_says_its_default(field: object) -> None:
+    """Every option of a rule has a row with its default, and no other has one."""
+    name, default = getattr(field, "name", ""), getattr(field, "default", None)
+    shown = rows("reference/rules.md")
+    assert shown[name][1] == ("none, needed" if default is MISSING else str(default))
+    assert set(shown) == {each.name for each in fields(InvalidationRule)}
+
+
 def test_cached_function_when_it_has_a_method_then_that_is_described() -> None:
     """Every method, and every twin, is on the page."""
     assert missing("reference/cached-function.md", METHODS) == []
+
+
+def test_jobs_when_one_has_an_attribute_or_method_then_it_is_described() -> None:
+    """Attributes, methods to call and to override; twins are named by a rule."""
+    names = {name for cls in tiercel.Job.__mro__[:-1] for name in vars(cls) if name[0] != "_"}
+    twins = {name for name in names if name[0] == "a" and name[1:] in names}
+    assert missing("reference/jobs.md", names - twins) == []
 
 
 def test_key_fields_when_one_is_public_then_its_parameters_are_shown() -> None:
@@ -101,20 +131,40 @@ def test_cache_urls_when_a_parameter_exists_then_it_is_described() -> None:
     options = {name for scheme in schemes for name in registry.backend(scheme).options}
     assert missing("reference/cache-urls.md", own | options) == []
     assert [s for s in schemes if f"`{s}://" not in text_of("reference/cache-urls.md")] == []
-    sources = [path for root in distributions() for path in (root / "src").rglob("*.py")]
-    variables = {
+
+
+@pytest.mark.parametrize("root", distributions(), ids=lambda root: root.name)
+def test_settings_when_a_package_reads_one_then_it_is_described(root: Path) -> None:
+    """Environment variables and settings of frameworks that begin with the name of the project."""
+    names = {
         name
-        for path in sources
+        for path in (root / "src").rglob("*.py")
         for name in re.findall(r"\bTIERCEL_[A-Z_]+\b", path.read_text(encoding="utf-8"))
     }
-    assert missing("reference/cache-urls.md", variables) == []
+    assert missing(SETTINGS.get(root.name, "reference/cache-urls.md"), names) == []
 
 
 def test_manual_values_when_a_cache_has_a_method_then_it_is_described() -> None:
     """Every public method of a cache is on the page of values or of its URLs."""
     methods = {name for name, value in vars(tiercel.Cache).items() if inspect.isfunction(value)}
-    plain = {name for name in methods if name[0] != "_" and name[1:] not in methods} - {"cached"}
+    own = {"cached", "ledger"}
+    plain = {name for name in methods if name[0] != "_" and name[1:] not in methods} - own
     assert missing("how-to/manual-values.md", plain) == []
+
+
+def test_command_line_when_a_command_exists_then_it_and_its_options_are_described() -> None:
+    """Every command, every option of one, and every attribute of what `--json` prints."""
+    commands = cli.group.commands
+    options = {each for made in commands.values() for option in made.params for each in option.opts}
+    flags = {option for option in options if option.startswith("--")}
+    assert missing("reference/command-line.md", commands) == []
+    code = " ".join(re.findall(r"`([^`\n]+)`", text_of("reference/command-line.md")))
+    assert [flag for flag in sorted(flags) if flag not in code] == []
+    shapes = [value for value in vars(records).values() if isinstance(value, StructMeta)]
+    shapes += [Finding, FunctionCounts, FunctionRates, Happening]
+    names = {name for shape in shapes for name in shape.__struct_fields__}
+    assert missing("reference/command-line.md", names) == []
+    assert missing("reference/command-line.md", records.EntryState) == []
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -28,6 +28,11 @@ class Program:
             text=True,
         )
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
     def hear(self) -> Any:
         """Return the next thing that it says."""
         assert self._process.stdout is not None
@@ -46,7 +51,7 @@ class Program:
         """Send a signal to it."""
         self._process.send_signal(number)
 
-    def end(self, timeout: float = 20.0) -> str:
+    def end(self, timeout: float = 90.0) -> str:
         """Wait until it ends by itself; return what it wrote to standard error."""
         _, errors = self._process.communicate(timeout=timeout)
         assert self._process.returncode == 0, errors

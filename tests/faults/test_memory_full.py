@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.rig import Rig, Shape, note, under_load
+from tests.faults.rig import PATIENT, Rig, Shape, note, under_load
 from tiercel.testing.servers import RedisServer
 
 FILL = "for n = 1, 60 do redis.call('SET', KEYS[1] .. n, string.rep('x', 10000)) end"
+
+
+@pytest.fixture
+def rig(redis: RedisServer, shape: Shape) -> Iterator[Rig]:
+    with Rig(redis.url, shape, timeout=PATIENT) as rig:
+        yield rig
 
 
 def test_server_when_out_of_memory_then_reads_and_drops_work_and_fills_are_reported(
@@ -44,7 +51,7 @@ def test_server_when_out_of_memory_then_reads_and_drops_work_and_fills_are_repor
 def test_server_when_it_evicts_under_load_then_nothing_is_stale(shape: Shape) -> None:
     """Under allkeys-lru, stamps, leases and streams are lost at random: misses, nothing worse."""
     options = {"maxmemory": "2mb", "maxmemory-policy": "allkeys-lru", "maxmemory-samples": "1"}
-    with RedisServer(options) as redis, Rig(redis.url, shape) as rig:
+    with RedisServer(options) as redis, Rig(redis.url, shape, timeout=PATIENT) as rig:
         rig.source.pause = 0.001
 
         def happens() -> None:

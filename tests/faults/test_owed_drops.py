@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from tests.faults.rig import SHAPES, Rig, Shape, Source, note
+from tests.faults.programs import program
+from tests.faults.rig import PATIENCE, SHAPES, Rig, Shape, Source, note
 from tiercel.contracts.backend import DropKey, DropScopes, Key, Scope
 from tiercel.engine.outage import PendingDrops
 from tiercel.testing.servers import RedisServer, wait_until
@@ -20,8 +21,8 @@ def test_drop_when_the_server_comes_back_with_old_data_then_it_is_made_up_for(
     """Who owes the drop never reads the old value; once it is paid, nobody does."""
     source = Source()
     with (
-        Rig(redis.url, shape, source, name="owed") as mine,
-        Rig(redis.url, shape, source, name="owed") as other,
+        Rig(redis.url, shape, source, name="owed", timeout=1.0) as mine,
+        Rig(redis.url, shape, source, name="owed", timeout=1.0) as other,
     ):
         assert [mine.call(1), other.call(1)] == [0, 0]
         assert source.asked[1] == 1
@@ -40,10 +41,10 @@ def test_drop_when_the_server_comes_back_with_old_data_then_it_is_made_up_for(
         back = time.monotonic()
         while not mine.recovered():
             assert mine.call(1) == 1
-            assert time.monotonic() < back + 5
+            assert time.monotonic() < back + PATIENCE
         note(f"{shape}, {away}: paid after {time.monotonic() - back:.2f} s")
         time.sleep(other.cache.engine.max_lag)
-        wait_until(lambda: other.recovered() or other.call(1) < 0, "the other", 5.0)
+        wait_until(lambda: other.recovered() or other.call(1) < 0, "the other", PATIENCE)
         assert [mine.call(1), other.call(1)] == [1, 1]
 
 
@@ -60,7 +61,7 @@ def test_drops_when_many_are_owed_then_they_are_paid_without_any_call(
         assert len(rig.cache.engine.pending) == len(items)
         redis.start()
         back = time.monotonic()
-        wait_until(lambda: not rig.cache.engine.pending, "the drops that are owed", 10.0)
+        wait_until(lambda: not rig.cache.engine.pending, "the drops that are owed", PATIENCE)
         note(f"{shape}: {len(items)} drops paid after {time.monotonic() - back:.2f} s")
 
 
@@ -96,3 +97,28 @@ async def test_drop_when_its_caller_is_cancelled_then_it_is_made_nevertheless(
     redis.resume()
     assert await rig.function(1) == 1
     await rig.aclose()
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+@pytest.mark.parametrize("asynchronous", ["0", "1"])
+def test_drop_when_its_process_ends_then_it_is_made_at_last_or_said_to_be_lost(
+    redis: RedisServer, asynchronous: str, comes_back: bool
+) -> None:
+    """Of what a process owes, nobody else knows."""
+    with program("dropper_at_last", redis.url, asynchronous) as worker:
+        assert worker.hear() == "ready"
+        redis.command("SAVE")
+        redis.kill()
+        worker.tell()
+        assert worker.hear() == 1
+        if comes_back:
+            redis.start()
+        worker.tell()
+        said = worker.end()
+    assert ("the process ends before" in said) == (not comes_back)
+    if not comes_back:
+        redis.start()
+    source = Source()
+    with Rig(redis.url, SHAPES[1], source, name="last") as rig:
+        rig.call(1)
+        assert bool(source.asked[1]) == comes_back

@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             text=True,
             cwd=folder,
             env=env,
-            timeout=60,
+            timeout=180,
             check=False,
         )
 

