@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping
 
+import django_cache
+import django_rules
 import keys
 import memory_hit
 import peers
 import shared_tier
+import telemetry
+import views_asgi
+import views_django
+import views_flask
 from measure import Row, table
 
 SUITES: Mapping[str, Callable[[argparse.Namespace], list[Row]]] = {
@@ -17,6 +24,12 @@ SUITES: Mapping[str, Callable[[argparse.Namespace], list[Row]]] = {
     "keys": lambda options: keys.rows(),
     "shared": lambda options: shared_tier.rows(entries=options.entries),
     "peers": lambda options: peers.rows(),
+    "asgi": lambda options: views_asgi.rows(),
+    "telemetry": lambda options: telemetry.rows(),
+    "django": lambda options: django_cache.rows(),
+    "django-views": lambda options: views_django.rows(),
+    "flask": lambda options: views_flask.rows(),
+    "rules": lambda options: django_rules.rows(entries=options.entries),
 }
 
 
@@ -26,7 +39,16 @@ def main() -> int:
     parser.add_argument("suites", nargs="*", help=f"of {', '.join(SUITES)}; all by default")
     parser.add_argument("--entries", type=int, default=1_000_000, help="in the dropped partition")
     parser.add_argument("--strict", action="store_true", help="fail if a goal is missed")
+    parser.add_argument(
+        "--one-processor",
+        action="store_true",
+        help="servers share one with their callers, so that no command waits for another to wake",
+    )
     options = parser.parse_args()
+    if options.one_processor:
+        if not hasattr(os, "sched_setaffinity"):
+            parser.error("--one-processor: this system lets no program choose its processors")
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     unknown = sorted(set(options.suites) - SUITES.keys())
     if unknown:
         parser.error(f"no suite {unknown[0]!r}; there are {', '.join(SUITES)}")

@@ -1,20 +1,28 @@
-"""Hit ratios of the memory tier on access traces: `python benchmarks/eviction.py TRACES_DIR`.
+"""Hit ratios of the memory tier on access traces, beside other policies.
+
+`python benchmarks/eviction.py TRACES_DIR` replays each trace through the memory tier itself, and
+through LRU, SIEVE (Zhang et al., NSDI 2024), W-TinyLFU as theine has it, and the optimum of Belady
+(1966), which knows the future.
 
 The traces are real ones in the formats in which Caffeine's simulator keeps them: big-endian 32-bit
-integers (`*.xz`) or one integer per line (`*.gz`). Besides: Zipf, one scan after another, a loop.
+integers (`*.xz`) or one integer per line (`*.gz`). Besides: Zipf, Zipf with scans, a loop.
 """
 
 from __future__ import annotations
 
 import gzip
+import heapq
 import lzma
 import math
 import random
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from theine import Cache as TinyLFU
 
 from tiercel.memory import MemoryTier
 
@@ -30,20 +38,23 @@ EXPECTED = {
 TOLERANCE = 1.0
 """Points that a ratio may lie below the simulated one."""
 
+Policy = Callable[[Sequence[int], int], int]
+"""Replays keys through a cache of so many entries; returns the hits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The hit ratio of one trace at one capacity, in %."""
+    """The hit ratios of one trace at one capacity, in %, by policy."""
 
     trace: str
     capacity: int
-    ratio: float
+    ratios: Mapping[str, float]
     expected: float | None = None
 
     @property
     def reached(self) -> bool:
-        """Whether it is what was simulated, or better."""
-        return self.expected is None or self.ratio >= self.expected - TOLERANCE
+        """Whether ours is what was simulated, or better."""
+        return self.expected is None or self.ratios["tiercel"] >= self.expected - TOLERANCE
 
 
 def read(path: Path) -> Sequence[int]:
@@ -55,8 +66,8 @@ def read(path: Path) -> Sequence[int]:
     return [int(line) for line in lines if line.strip().isdigit()]
 
 
-def hit_ratio(keys: Sequence[int], capacity: int) -> float:
-    """Replay a trace through a tier; return the hits in %."""
+def ours(keys: Sequence[int], capacity: int) -> int:
+    """Replay through the memory tier."""
     table = MemoryTier(capacity).table("trace")
     entries, hits = table.entries, 0
     for key in keys:
@@ -66,7 +77,97 @@ def hit_ratio(keys: Sequence[int], capacity: int) -> float:
         else:
             entry.visited = True
             hits += 1
-    return 100 * hits / len(keys)
+    return hits
+
+
+def lru(keys: Sequence[int], capacity: int) -> int:
+    """Replay through one that evicts what was used longest ago."""
+    held: OrderedDict[int, None] = OrderedDict()
+    hits = 0
+    for key in keys:
+        if key in held:
+            held.move_to_end(key)
+            hits += 1
+            continue
+        if len(held) >= capacity:
+            held.popitem(last=False)
+        held[key] = None
+    return hits
+
+
+def sieve(keys: Sequence[int], capacity: int) -> int:
+    """Replay through a queue whose hand spares what was visited, and stays where it is."""
+    slots: list[int | None] = []  # from old to new; None where one was evicted
+    visited: dict[int, bool] = {}
+    hand, hits = 0, 0
+    for key in keys:
+        if key in visited:
+            visited[key] = True
+            hits += 1
+            continue
+        while len(visited) >= capacity:
+            hand = hand if hand < len(slots) else 0
+            seen = slots[hand]
+            if seen is not None and visited[seen]:
+                visited[seen] = False
+            elif seen is not None:
+                del visited[seen]
+                slots[hand] = None
+            hand += 1
+        if len(slots) > 4 * capacity:
+            hand -= slots[:hand].count(None)
+            slots = [slot for slot in slots if slot is not None]
+        slots.append(key)
+        visited[key] = False
+    return hits
+
+
+def tiny_lfu(keys: Sequence[int], capacity: int) -> int:
+    """Replay through theine."""
+    cache: TinyLFU[int, int] = TinyLFU(capacity)
+    hits = 0
+    for key in keys:
+        _, found = cache.get(key)
+        if found:
+            hits += 1
+        else:
+            cache.set(key, key)
+    cache.close()
+    return hits
+
+
+def optimum(keys: Sequence[int], capacity: int) -> int:
+    """Replay through one that evicts what will be used last."""
+    later, following = [0] * len(keys), dict[int, int]()
+    for number in range(len(keys) - 1, -1, -1):
+        later[number] = following.get(keys[number], len(keys))
+        following[keys[number]] = number
+    held: dict[int, int] = {}
+    farthest: list[tuple[int, int]] = []
+    hits = 0
+    for key, again in zip(keys, later, strict=True):
+        hits += key in held
+        held[key] = again
+        heapq.heappush(farthest, (-again, key))
+        while len(held) > capacity:
+            use, candidate = heapq.heappop(farthest)
+            if held.get(candidate) == -use:
+                del held[candidate]
+    return hits
+
+
+POLICIES: Mapping[str, Policy] = {
+    "tiercel": ours,
+    "LRU": lru,
+    "SIEVE": sieve,
+    "W-TinyLFU": tiny_lfu,
+    "optimum": optimum,
+}
+
+
+def hit_ratios(keys: Sequence[int], capacity: int) -> dict[str, float]:
+    """Replay a trace through every policy; return the hits in %."""
+    return {name: 100 * replay(keys, capacity) / len(keys) for name, replay in POLICIES.items()}
 
 
 def made(length: int = 200_000, distinct: int = 10_000) -> dict[str, Sequence[int]]:
@@ -91,10 +192,10 @@ def rows(directory: Path) -> Iterator[Row]:
     for name, expected in EXPECTED.items():
         keys = read(directory / name)
         for capacity, ratio in expected.items():
-            yield Row(name, capacity, hit_ratio(keys, capacity), ratio)
+            yield Row(name, capacity, hit_ratios(keys, capacity), ratio)
     for name, keys in made().items():
         for capacity in (100, 500, 2000):
-            yield Row(name, capacity, hit_ratio(keys, capacity))
+            yield Row(name, capacity, hit_ratios(keys, capacity))
 
 
 def main() -> int:
@@ -102,11 +203,16 @@ def main() -> int:
     if len(sys.argv) != 2:
         print("usage: python benchmarks/eviction.py TRACES_DIR", file=sys.stderr)
         return 2
-    missed = 0
+    print(f"{'hits in %':<24} {'entries':>7}", *(f"{name:>10}" for name in POLICIES), "  simulated")
+    missed, found = 0, []
     for row in rows(Path(sys.argv[1])):
-        expected = "" if row.expected is None else f"simulated {row.expected:4.1f}"
-        print(f"{row.trace:<24} {row.capacity:>6} {row.ratio:5.1f} %  {expected}")
+        expected = "" if row.expected is None else f"{row.expected:11.1f}"
+        ratios = (f"{ratio:10.1f}" for ratio in row.ratios.values())
+        print(f"{row.trace:<24} {row.capacity:>7}", *ratios, expected, flush=True)
         missed += not row.reached
+        found += [row.ratios] if row.expected is not None else []
+    means = (f"{sum(each[name] for each in found) / len(found):10.1f}" for name in POLICIES)
+    print(f"{'mean of the real traces':<32}", *means)
     return int(missed > 0)
 
 

@@ -19,8 +19,10 @@ from typing import Any
 from cachetools import TTLCache
 from measure import Row, table
 
+from tiercel import Cache
 from tiercel.hitpath import BoundMethod, compile_hit_path
 from tiercel.memory import FunctionTable, MemoryTier
+from tiercel.testing.servers import RedisServer
 
 ENTRIES = 100_000
 Case = Callable[[int], float]
@@ -65,7 +67,7 @@ def filled(partitions: int = 0) -> FunctionTable:
     scopes = ("f", *(f"part{level}" for level in range(partitions)))
     end = time.monotonic() + 3600
     for number in range(1000):
-        for key in (number, (str(number),), (int, number, int, number + 1)):
+        for key in (number, str(number), (int, number, int, number + 1)):
             filling.commit(filling.reserve(key, scopes=scopes), number, end)
     return filling
 
@@ -119,6 +121,19 @@ def hits() -> list[Row]:
         Row("one str", took["str"], took["lru_cache, str"], "lru_cache", 4.0),
         Row("async def", took["async"], lru, "lru_cache", 4.5),
     ]
+
+
+def two_tiers() -> list[Row]:
+    """Measure a hit through `Cache.cached` above a shared tier, beside one without."""
+    with RedisServer() as server:
+        caches = {"two tiers": Cache(server.url, timeout=2.0), "memory": Cache(name="memory")}
+        cached = {name: cache.cached(ttl=600)(target) for name, cache in caches.items()}
+        for function in cached.values():
+            assert function(500, 501) == function(500, 501) == 500
+        took = medians({name: call("f(500, 501)", each) for name, each in cached.items()})
+        for cache in caches.values():
+            cache.close()
+    return [Row("hit in two tiers", took["two tiers"], took["memory"], "memory only", 1.1)]
 
 
 def methods() -> list[Row]:
@@ -216,7 +231,7 @@ def memory(churn: int = 2) -> list[Row]:
 
 def rows() -> list[Row]:
     """Return all comparisons; the columns of those that say so are bytes, not times."""
-    return [*hits(), *methods(), *writes(), *memory(1), *memory(2)]
+    return [*hits(), *two_tiers(), *methods(), *writes(), *memory(1), *memory(2)]
 
 
 if __name__ == "__main__":

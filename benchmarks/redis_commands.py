@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import pickle
 import time
 from collections.abc import Awaitable, Callable
@@ -59,6 +60,11 @@ def fill(backend: RedisBackend, size: int) -> None:
     assert backend.execute(Fill(KEY, granted.token, payload, 600.0))
 
 
+def begin(key: Key) -> Begin:
+    """Ask for a lease as the engine does."""
+    return Begin(key, 5.0, 600.0, token=os.urandom(16))
+
+
 Contest = dict[str, tuple[float, float]]
 """Microseconds of ours and of redis-py's, by what was measured."""
 
@@ -93,7 +99,7 @@ def hits(server: RedisServer, n: int = 3000) -> Contest:
     """Read, compare stamps, decode; against `get` and `pickle.loads`."""
     backend, client = open_both(server)
     found: Contest = {}
-    command = Read(KEY)
+    command = Read(KEY, life=False)
     for size in SIZES:
         fill(backend, size)
         client.set("bench", pickle.dumps(value(size)))
@@ -131,11 +137,11 @@ def misses_of_size(server: RedisServer, size: int, n: int) -> Contest:
     def separate() -> None:
         key = new_key()
         backend.execute(Read(key))
-        store(key, backend.execute(Begin(key, 5.0, 600.0)))
+        store(key, backend.execute(begin(key)))
 
     def together() -> None:
         key = new_key()
-        store(key, backend.execute(ReadThenBegin(Begin(key, 5.0, 600.0)))[1])
+        store(key, backend.execute(ReadThenBegin(begin(key)))[1])
 
     def store(key: Key, granted: Any) -> None:
         payload = bytes(STAMPS_OFFSET) + b"".join(granted.stamps) + body
@@ -175,7 +181,7 @@ async def async_hits(server: RedisServer, n: int = 2000) -> Contest:
     fill(backend, 100)
     backend.close()
     client = redis.asyncio.Redis(host="127.0.0.1", port=server.port)
-    command = Read(KEY)
+    command = Read(KEY, life=False)
 
     async def ours() -> Any:
         reading = await backend.aexecute(command)

@@ -73,6 +73,22 @@ def misses(server: RedisServer) -> list[Row]:
     return [Row("miss and fill", timed["ours"], timed["theirs"], "GET + SET", 1.0)]
 
 
+def indexed(server: RedisServer) -> list[Row]:
+    """What a function with an index pays for it at a miss."""
+    cache = Cache(server.url, timeout=2.0)
+    numbers = itertools.count()
+
+    def row(number: int) -> dict[str, Any]:
+        return _value(100)
+
+    plain = cache.cached(tiers="shared", name="unlisted", ttl=600)(row)
+    listed = cache.cached(tiers="shared", name="listed", ttl=600, index=True)(row)
+    timed = medians(
+        {"ours": lambda: listed(next(numbers)), "theirs": lambda: plain(next(numbers))}, calls=200
+    )
+    return [Row("miss with an index", timed["ours"], timed["theirs"], "without", 1.5)]
+
+
 def async_hits(server: RedisServer) -> list[Row]:
     """The same from an event loop, one at a time and by 50 tasks at once."""
     return asyncio.run(_async_hits(server))
@@ -105,6 +121,40 @@ async def _async_hits(server: RedisServer) -> list[Row]:
     ]
 
 
+def async_misses(server: RedisServer) -> list[Row]:
+    """A miss that computes and stores, from an event loop."""
+    return asyncio.run(_async_misses(server))
+
+
+async def _async_misses(server: RedisServer) -> list[Row]:
+    cache = Cache(server.url, timeout=2.0)
+    client: Any = redis.asyncio.Redis(port=server.port)
+    numbers = itertools.count()
+
+    @cache.cached(tiers="shared", name="amiss", ttl=600)
+    async def row(number: int) -> dict[str, Any]:
+        return _value(100)
+
+    async def ours() -> object:
+        return await row(next(numbers))
+
+    async def theirs() -> object:
+        key = f"amiss-{next(numbers)}"
+        found = await client.get(key)
+        if found is None:
+            await client.set(key, pickle.dumps(_value(100)), ex=600)
+        return found
+
+    cases = {"ours": ours, "theirs": theirs}
+    one = await amedians(cases, calls=200)
+    many = await amedians(cases, calls=1000, tasks=50)
+    await client.aclose()
+    return [
+        Row("async miss, one at a time", one["ours"], one["theirs"], "GET + SET", 1.0),
+        Row("async miss, 50 tasks", many["ours"], many["theirs"], "GET + SET", 0.7),
+    ]
+
+
 def drops(server: RedisServer, entries: int) -> list[Row]:
     """Dropping a partition of many entries, against one of 10."""
     cache = Cache(server.url, timeout=2.0)
@@ -116,7 +166,7 @@ def drops(server: RedisServer, entries: int) -> list[Row]:
 
     for item in range(10):
         row("small", item)
-    _fill_fast(server, row.get_cache_key("large", 0), entries)
+    fill_fast(server, row.get_cache_key("large", 0), entries)
     times: dict[str, list[float]] = {"small": [], "large": []}
     for _ in range(200):
         for tenant, taken in times.items():
@@ -127,7 +177,7 @@ def drops(server: RedisServer, entries: int) -> list[Row]:
     return [Row(f"drop of a partition of {entries:,}", large, small, "one of 10", 1.2)]
 
 
-def _fill_fast(server: RedisServer, template: str, entries: int) -> None:
+def fill_fast(server: RedisServer, template: str, entries: int) -> None:
     """Put as many entries below one partition, without paying for a computation each."""
     stem, _, _ = template.rpartition("=")
     client: Any = redis.Redis(port=server.port)
@@ -142,4 +192,11 @@ def _fill_fast(server: RedisServer, template: str, entries: int) -> None:
 def rows(*, entries: int) -> list[Row]:
     """Everything above, on a server of its own."""
     with RedisServer() as server:
-        return [*hits(server), *misses(server), *async_hits(server), *drops(server, entries)]
+        return [
+            *hits(server),
+            *misses(server),
+            *indexed(server),
+            *async_hits(server),
+            *async_misses(server),
+            *drops(server, entries),
+        ]
