@@ -85,7 +85,11 @@ def _own(find_problems: Callable[[], list[str]]) -> Callable[[], tuple[bool, str
 
 def _source_roots() -> str:
     """Return every folder whose content is imported by its own name, for mypy."""
-    programs = [ROOT / "benchmarks", *(ROOT / "examples").glob("*/")]
+    programs = [
+        ROOT / "benchmarks",
+        *(ROOT / "examples").glob("*/"),
+        *(ROOT / "examples").glob("*/src"),
+    ]
     packages = [path / "src" for path in distributions()]
     return os.pathsep.join(str(path) for path in packages + programs if path.is_dir())
 

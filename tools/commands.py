@@ -33,7 +33,7 @@ def demo(arguments: list[str]) -> int:
 
 def test(arguments: list[str]) -> int:
     """Run the tests; takes pytest's arguments (-m long for the long ones)."""
-    _python(["-m", "pytest", *arguments])
+    _python(["-m", "tools.worlds", *arguments])
 
 
 def check(arguments: list[str]) -> int:
@@ -61,6 +61,11 @@ def lock(arguments: list[str]) -> int:
     return run(command, cwd=ROOT, env=uv_variables(), check=False).returncode
 
 
+def new_plugin(arguments: list[str]) -> int:
+    """Make a plugin of your own that works: dispatcher NAME [--into DIR]."""
+    return run(["tiercel", "new-plugin", *arguments])
+
+
 def run(arguments: list[str]) -> int:
     """Run any command inside the environment, from where you are."""
     if not arguments:
@@ -80,7 +85,7 @@ def show_help(_: list[str]) -> int:
     """Show this list."""
     print("Usage: ./dev COMMAND [arguments]\n")
     for name, command in COMMANDS.items():
-        print(f"  {name:<8}{command.__doc__}")
+        print(f"  {name:<11}{command.__doc__}")
     print("\nThe first command ever typed makes the environment in .venv; no other set-up exists.")
     return 0
 
@@ -98,6 +103,7 @@ COMMANDS: dict[str, Command] = {
     "check": check,
     "bench": bench,
     "lock": lock,
+    "new-plugin": new_plugin,
     "run": run,
     "help": show_help,
 }

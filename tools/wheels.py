@@ -12,11 +12,14 @@ import tarfile
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tools.environment import LOCK, ROOT, VENV, uv_variables
 from tools.packages import Distribution, read_distributions
 
+EXAMPLE = ROOT / "examples" / "third_party_dispatcher"
 META = {"CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
 
 
@@ -34,6 +37,7 @@ def main(folder: Path) -> int:
     if len(plugins) > 1:
         combinations.append(distributions)
     passed = [_try_installed(combination, folder) for combination in combinations]
+    passed.append(_try_example(core, folder))
     return 0 if all(passed) else 1
 
 
@@ -84,21 +88,50 @@ def _rebuilt(sdist: Path, packed: dict[str, bytes]) -> list[str]:
 
 def _try_installed(distributions: list[Distribution], folder: Path) -> bool:
     """Install the wheels of `distributions` alone and run `tests/installed` against them."""
-    start = time.perf_counter()
     names = " ".join(distribution.name for distribution in distributions)
+    wheels = [str(next(folder.glob(f"{found.module}-*.whl"))) for found in distributions]
+    with _reported(f"only {names.replace(' ', ' + ')}") as report, _installed(wheels) as python:
+        env = {**os.environ, "TIERCEL_PYTHON": str(python), "TIERCEL_DISTRIBUTIONS": names}
+        return report(_pytest(sys.executable, ROOT, "tests/installed", env=env))
+
+
+def _try_example(core: Distribution, folder: Path) -> bool:
+    """Build the dispatcher by somebody else, install it beside the core alone, run its tests."""
+    with tempfile.TemporaryDirectory() as built, _reported("a plugin by somebody else") as report:
+        _uv("build", "--wheel", "--no-build-isolation", "--out-dir", built, str(EXAMPLE))
+        (wheel,) = Path(built).glob("*.whl")
+        own = next(folder.glob(f"{core.module}-*.whl"))
+        with _installed([f"{core.name}[testing] @ {own.as_uri()}", f"{wheel}[testing]"]) as python:
+            options = ("-p", "no:cacheprovider", "tests")
+            return report(_pytest(str(python), EXAMPLE, *options, env=dict(os.environ)))
+
+
+@contextmanager
+def _installed(requirements: list[str]) -> Iterator[Path]:
+    """Yield the Python of an environment that has these wheels and what they need, no more."""
     with tempfile.TemporaryDirectory() as venv:
         python = Path(venv, "bin", "python")
         _uv("venv", "--clear", "--python", sys.executable, venv)
-        wheels = [str(next(folder.glob(f"{found.module}-*.whl"))) for found in distributions]
-        _uv("pip", "install", "--python", str(python), "--constraint", str(LOCK), *wheels)
-        env = {**os.environ, "TIERCEL_PYTHON": str(python), "TIERCEL_DISTRIBUTIONS": names}
-        tests = [sys.executable, "-m", "pytest", "--quiet", "tests/installed"]
-        done = subprocess.run(tests, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, check=False)
-    outcome = "failed" if done.returncode else "ok"
-    print(
-        f"only {names.replace(' ', ' + ')}: {outcome} ({time.perf_counter() - start:.0f} s)",
-        flush=True,
-    )
+        _uv("pip", "install", "--python", str(python), "--constraint", str(LOCK), *requirements)
+        yield python
+
+
+@contextmanager
+def _reported(what: str) -> Iterator[Callable[[bool], bool]]:
+    """Yield a function that prints how something ended and how long it took."""
+    start = time.perf_counter()
+
+    def report(passed: bool) -> bool:
+        seconds = time.perf_counter() - start
+        print(f"{what}: {'ok' if passed else 'failed'} ({seconds:.0f} s)", flush=True)
+        return passed
+
+    yield report
+
+
+def _pytest(python: str, folder: Path, *arguments: str, env: dict[str, str]) -> bool:
+    command = [python, "-m", "pytest", "--quiet", *arguments]
+    done = subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, check=False)
     return done.returncode == 0
 
 

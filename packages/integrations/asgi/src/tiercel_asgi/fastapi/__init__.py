@@ -1,0 +1,1 @@
+"""What only FastAPI knows; without importing it, for it may not be installed."""
