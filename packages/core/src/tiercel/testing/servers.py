@@ -6,7 +6,9 @@ fails with the command that installs it; nothing is skipped.
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -22,6 +24,12 @@ from typing import Self
 HOST = "127.0.0.1"
 PATIENCE = 60.0
 """Seconds that a server gets to start."""
+
+PORTS = range(11_000, 21_000)
+"""Where servers listen; nodes of a Cluster also 10,000 above. Systems number clients' ends of
+connections from 32,768 or higher."""
+
+_turns = itertools.count(random.randrange(len(PORTS)))
 
 
 class ServerMissing(RuntimeError):
@@ -47,15 +55,18 @@ def find_binary(name: str = "redis-server") -> str:
 
 
 def free_port(spare: int = 0) -> int:
-    """Return a port that nobody listens on; `port + spare` is free and valid as well."""
+    """Return a port that nobody listens on; `port + spare` is free and valid as well.
+
+    It stays free until a server starts there: no client is given one of these ports, this process
+    gives each out once, and others begin elsewhere.
+    """
     while True:
-        with socket.socket() as probe, socket.socket() as other:
-            probe.bind((HOST, 0))
-            port = int(probe.getsockname()[1])
-            with suppress(OSError, OverflowError):
-                if spare:
-                    other.bind((HOST, port + spare))
-                return port
+        port = PORTS[next(_turns) % len(PORTS)]
+        with socket.socket() as probe, socket.socket() as other, suppress(OSError):
+            probe.bind((HOST, port))
+            if spare:
+                other.bind((HOST, port + spare))
+            return port
 
 
 class RedisServer:
