@@ -21,6 +21,14 @@ class Tiers(Protocol):
 Made = TypeVar("Made", bound=Tiers)
 
 
+class _Room:
+    """What a scope holds once a function has asked for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.subjects: dict[Hashable, Subject] = {}
+
+
 class RequestScope:
     """Holds what request-cached functions returned while one request is served.
 
@@ -36,11 +44,10 @@ class RequestScope:
     outer: RequestScope | None = None
     _closed = False
     _tiers: Any = None
+    _room: _Room | None = None
 
     def __init__(self, method: str | None = None) -> None:
         self.method = method
-        self._lock = threading.Lock()
-        self._subjects: dict[Hashable, Subject] = {}
 
     def __enter__(self) -> Self:
         self.outer = _current.get()
@@ -69,8 +76,9 @@ class RequestScope:
             make: Called when the scope first sees it.
             tiers: Called when the scope first sees any.
         """
-        with self._lock:
-            found = self._subjects.get(function)
+        room = self._room or self.__dict__.setdefault("_room", _Room())  # the first thread's
+        with room.lock:
+            found = room.subjects.get(function)
             if found is None:
                 if self._tiers is None:
                     self._tiers = tiers()
@@ -78,14 +86,16 @@ class RequestScope:
                 if self._closed:
                     self._tiers = None
                 else:
-                    self._subjects[function] = found
+                    room.subjects[function] = found
             return found
 
     def close(self) -> None:
         """Forget everything; whoever still holds the scope finds it closed."""
         self._closed = True  # who is making tiers now sees it, and keeps nothing
-        with self._lock:
-            self._subjects.clear()
+        if self._room is None:
+            return
+        with self._room.lock:
+            self._room.subjects.clear()
             tiers, self._tiers = self._tiers, None
         if tiers is not None and tiers.engine.memory is not None:
             tiers.engine.memory.clear()

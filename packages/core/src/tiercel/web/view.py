@@ -252,12 +252,15 @@ class ViewFunction(RequestedFunction[P, R, T]):
 
     def _at_once(self, /, *args: Any, **kwargs: Any) -> Any:
         """Answer a request like one before from memory; None: that takes longer."""
-        subject = self._subject
-        if not self._remembers or subject is None or self.is_apart:
+        subject, framework = self._subject, self._web
+        if not self._remembers or subject is None or framework is None or self.is_apart:
             return None
-        request, framework = self._request(args, kwargs)
-        known = None if request is None else self._known(request, args)
-        if request is None or known is None:
+        request = framework.request(args, kwargs)
+        if request is None:
+            return None
+        request.view = self.func
+        known = self._known(request, args)
+        if known is None:
             return None
         found = glimpse(subject, known)
         if found is None:

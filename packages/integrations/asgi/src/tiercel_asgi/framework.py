@@ -11,12 +11,19 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tiercel.spi import Frozen, Headers, StoredResponse, WebFramework, WebRequest
+from tiercel.spi import (
+    Frozen,
+    Headers,
+    StoredResponse,
+    WebFramework,
+    WebRequest,
+    current_scope,
+)
 from tiercel_asgi.bodies import body_of, read, wait_for
 from tiercel_asgi.fastapi.results import render
 from tiercel_asgi.fastapi.routes import Raw, route_of
 from tiercel_asgi.requests import AsgiRequest
-from tiercel_asgi.serving import Serving, current
+from tiercel_asgi.serving import Serving
 
 
 class KeptResponse(Response):
@@ -66,20 +73,20 @@ class AsgiFramework(WebFramework):
         return _frozen(request, native, body)
 
     def thaw(self, request: WebRequest, stored: StoredResponse) -> Response:
-        return _made(request, stored.status, _raw(stored.headers), stored.body)
+        return self.thawing(stored.status, stored.headers)(request, stored.body)
 
     def thawing(self, status: int, headers: Headers) -> Callable[[WebRequest, bytes], Response]:
         raw = _raw(headers)
-        return lambda request, body: _made(request, status, raw.copy(), body)
 
+        def make(request: WebRequest, body: bytes) -> Response:
+            assert isinstance(request, AsgiRequest)
+            own, kept = request.own_headers, raw.copy()
+            if own:
+                present = {name.lower() for name, _ in raw}
+                kept += [each for each in own if each[0].lower() not in present]
+            return KeptResponse(status, kept, body, request.background)
 
-def _made(request: WebRequest, status: int, headers: Raw, body: bytes) -> Response:
-    assert isinstance(request, AsgiRequest)
-    own = request.own_headers
-    if own:
-        present = {name.lower() for name, _ in headers}
-        headers += [each for each in own if each[0].lower() not in present]
-    return KeptResponse(status, headers, body, request.background)
+        return make
 
 
 def _given(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Request | None:
@@ -97,9 +104,11 @@ def _served(args: Sequence[Any]) -> Serving | None:
     Only views that are known to be of Starlette or FastAPI: the middleware may stand around
     another framework, whose views know their requests themselves.
     """
-    found = current()
-    if found is None:
-        return None
+    found = current_scope()
+    while type(found) is not Serving:
+        if found is None:
+            return None
+        found = found.outer
     if args and isinstance(args[0], HTTPEndpoint):
         return found if args[0].scope is found.scope else None
     return found if route_of(found.scope) is not None else None

@@ -178,11 +178,15 @@ class AsgiRequest(WebRequest):
         return f"{self.scope.get('root_path', '')}{self.route.definition.path}"
 
     def fingerprint(self, names: tuple[str, ...]) -> Hashable | None:
-        scope, wanted = self.scope, _wanted(names)
-        told = [(name, value) for name, value in scope["headers"] if name in wanted]
-        for name, _ in told:
-            if name == _CREDENTIALS:
-                return None
+        scope, (known, wanted) = self.scope, _last_wanted
+        if known is not names:
+            wanted = _wanted(names)
+        told: list[tuple[bytes, bytes]] = []
+        for name, value in scope["headers"]:
+            if name in wanted:
+                if name == _CREDENTIALS:
+                    return None
+                told.append((name, value))
         if "user" in scope and self.has_credentials:
             return None
         fingerprint = (
@@ -217,16 +221,18 @@ class AsgiRequest(WebRequest):
         return found
 
     def says(self, name: str) -> bool:
+        source = self._source
+        if type(source) is Serving and source.made is None and not _is_of_all(name):
+            state = self.scope.get("state")
+            return bool(state and state.get(name))
         found = self._find(name)
         return found is not _MISSING and bool(found)
 
     def _find(self, name: str) -> Any:
-        source, found = self._source, _MISSING
-        if type(source) is not Serving or source.made is not None or _is_of_all(name):
-            try:
-                found = getattr(self.native, name, _MISSING)
-            except AssertionError:  # as Starlette says that a middleware is missing
-                found = _MISSING
+        try:
+            found = getattr(self.native, name, _MISSING)
+        except AssertionError:  # as Starlette says that a middleware is missing
+            found = _MISSING
         state = self.scope.get("state")
         return state.get(name, _MISSING) if found is _MISSING and state else found
 
@@ -243,8 +249,6 @@ def _wanted(names: tuple[str, ...]) -> frozenset[bytes]:
     Nearly all views ask for the same ones, and a look-up by so many takes longer than all else.
     """
     global _last_wanted
-    last, wanted = _last_wanted
-    if last is not names:
-        wanted = frozenset((_CREDENTIALS, b"host", *(name.encode("latin-1") for name in names)))
-        _last_wanted = names, wanted
+    wanted = frozenset((_CREDENTIALS, b"host", *(name.encode("latin-1") for name in names)))
+    _last_wanted = names, wanted
     return wanted

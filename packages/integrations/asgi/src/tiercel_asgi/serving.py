@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from tiercel.spi import RequestScope, current_scope
+from tiercel.spi import RequestScope
 
 
 class Serving(RequestScope):
@@ -21,7 +21,7 @@ class Serving(RequestScope):
     made: Request | None = None
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(scope["method"])
+        self.method = scope["method"]
         self.scope = scope
         self._receive = receive
         self._send = send
@@ -32,11 +32,3 @@ class Serving(RequestScope):
         if self.made is None:
             self.made = Request(self.scope, self._receive, self._send)
         return self.made
-
-
-def current() -> Serving | None:
-    """Return the request that is being served here; None without one, or without middleware."""
-    found = current_scope()
-    while found is not None and type(found) is not Serving:
-        found = found.outer
-    return found
