@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import linecache
 import time
 import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial, update_wrapper
 from inspect import Parameter
 from itertools import count as counter
 from typing import Any, Literal
@@ -112,30 +112,48 @@ def compile_hit_path(
         glances=glance is not None,
         names=names,
     )
-    made = _execute(source.text(), target, slow, glance, clock, None)
+    given = {
+        names.slow: slow,
+        names.glance: glance,
+        names.clock: clock,
+        names.vetted: is_vetted,
+        names.type: type,
+        names.int: int,
+        names.str: str,
+        names.Exception: Exception,
+    }
+    made = _execute(source.text(), target, given)
+    bind = made["call"].__globals__.__setitem__
     told = replace(source, told=True)
-    tell = _teller(made, lambda: _execute(told.text(), target, slow, glance, clock, None))
+    tell = _teller(made, partial(bind, names.on_hit), lambda: _execute(told.text(), target, {}))
     if on_hit is not None:
         tell(on_hit)
         source = told
-    table.follow(made["rebind"])
+    table.follow(partial(bind, names.table))
     function = _dress(made["call"], target, parameters)
     bound = None
     if method:
         call = _dress(made["bound"], target, parameters)
         bound = bound_class(call, function, target, bound_type)
     key = _dress(made["key"], target, parameters)
-    services = made["hits"], made["reset"], made["retime"], tell
+    services = made["hits"], made["reset"], partial(bind, names.clock), tell
     return HitPath(function, key, source.text(), *services, bound)
 
 
 def _teller(
-    made: Mapping[str, Any], remake: Callable[[], Mapping[str, Any]]
+    made: Mapping[str, Any],
+    bind: Callable[[Callable[[], object]], None],
+    remake: Callable[[], Mapping[str, Any]],
 ) -> Callable[[Callable[[], object] | None], None]:
     """Return what swaps the code of the generated functions for that of the variant that tells.
 
     Both have the same free variables, so code fits the closures of the other; and whoever holds
     the functions already gets the new code.
+
+    Args:
+        made: The functions by name.
+        bind: Called with what the variant is to call.
+        remake: Makes the variant.
     """
     swapped = {name: made[name] for name in ("call", "bound") if name in made}
     plain = [function.__code__ for function in swapped.values()]
@@ -143,7 +161,7 @@ def _teller(
 
     def tell(on_hit: Callable[[], object] | None) -> None:
         if on_hit is not None:
-            made["tell"](on_hit)
+            bind(on_hit)
             if not telling:
                 variant = remake()
                 telling.extend(variant[name] for name in swapped)
@@ -154,12 +172,14 @@ def _teller(
     return tell
 
 
-def _execute(source: str, target: Callable[..., Any], *bindings: Any) -> dict[str, Any]:
+def _execute(
+    source: str, target: Callable[..., Any], given: Mapping[str, object]
+) -> dict[str, Any]:
     label = getattr(target, "__qualname__", type(target).__qualname__)
     filename = f"<tiercel hit path {next(_serial)} of {label}>"
-    namespace: dict[str, Any] = {"__name__": getattr(target, "__module__", __name__)}
+    namespace: dict[str, Any] = {"__name__": getattr(target, "__module__", __name__), **given}
     exec(compile(source, filename, "exec"), namespace)
-    made: dict[str, Any] = namespace["make"](*bindings, is_vetted, type, int, str, Exception)
+    made: dict[str, Any] = namespace.pop("make")()
     linecache.cache[filename] = len(source), None, source.splitlines(keepends=True), filename
     weakref.finalize(made["call"], linecache.cache.pop, filename, None).atexit = False
     return made
@@ -174,4 +194,4 @@ def _dress(
     defaults = tuple(p.default for p in given if p.kind is not Parameter.KEYWORD_ONLY)
     function.__defaults__ = defaults or None
     function.__kwdefaults__ = keywords or None
-    return functools.update_wrapper(function, target)
+    return update_wrapper(function, target)

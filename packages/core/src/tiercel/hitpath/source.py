@@ -9,14 +9,6 @@ from inspect import Parameter
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 _SERVICES = """\
-def rebind(entries):
-    nonlocal {table}
-    {table} = entries
-
-def retime(clock):
-    nonlocal {clock}
-    {clock} = clock
-
 def hits():
     return {hits}
 
@@ -24,10 +16,6 @@ def reset():
     nonlocal {hits}
     counted, {hits} = {hits}, 0
     return counted
-
-def tell(function):
-    nonlocal {on_hit}
-    {on_hit} = function
 
 return locals()"""
 
@@ -63,18 +51,19 @@ class Source:
     names: Names
 
     def text(self) -> str:
-        """The source of `make`, which returns the functions by name."""
+        """The source of `make`, which returns the functions by name.
+
+        All else that they need are globals: to a call, those cost less than free variables, each
+        of which is copied into its frame. Only counting is quicker on a free variable.
+        """
         n = self.names
         inner = [*self._call("call", self.parameters, ""), "", *self._key()]
         if self.method:
             holder = self.parameters[0].replace(name=n.bound)
             receiver = f"{n.bound}.instance"
             inner += ["", *self._call("bound", [holder, *self.parameters[1:]], receiver)]
-        names = {role: getattr(n, role) for role in ("table", "hits", "clock", "on_hit")}
-        inner += ["", *_SERVICES.format(**names).splitlines()]
-        given = (n.slow, n.glance, n.clock, n.on_hit, n.vetted, n.type, n.int, n.str, n.Exception)
-        head = f"def make({', '.join(given)}):"
-        lines = [head, f"    {n.table} = {{}}", f"    {n.hits} = 0", "", *_indented(inner)]
+        inner += ["", *_SERVICES.format(hits=n.hits).splitlines()]
+        lines = ["def make():", f"    {n.hits} = 0", "", *_indented(inner)]
         return "\n".join(lines) + "\n"
 
     def _call(self, name: str, parameters: list[Parameter], receiver: str) -> list[str]:
@@ -85,8 +74,7 @@ class Source:
         head = f"{prefix}def {name}({_declared(parameters)}):"
         if self.arguments is None:
             return [head, *_indented([*self._glance(forward), missed])]
-        # The observer is named in either variant, so that the code of one can replace the other's.
-        body = [f"nonlocal {n.hits}, {n.on_hit}" if self.count else f"nonlocal {n.on_hit}"]
+        body = [f"nonlocal {n.hits}"] if self.count else []
         if variadic := self._variadic():
             body += [f"if {' or '.join(variadic)}:", f"    {missed}"]
         body += ["try:", *_indented(self._lookup(receiver or self._receiver()))]
