@@ -7,7 +7,7 @@ from itertools import count
 from typing import Final
 from weakref import WeakKeyDictionary, ref
 
-from opentelemetry.context import get_current
+from opentelemetry.context import Context, get_current
 from opentelemetry.trace import Span, Tracer, get_current_span
 
 from tiercel.spi import MemoryHit, OperationKind, Status, Tier
@@ -32,19 +32,23 @@ def note_of(choice: MemoryHits, tracer: Tracer) -> Note | None:
 def attribute_note() -> Note:
     """Return what counts hits in an attribute of the span during which they happen."""
     counters: WeakKeyDictionary[Span, Iterator[int]] = WeakKeyDictionary()
-    # Most hits happen during the span of the one before them, and this is found faster.
-    last: tuple[Callable[[], Span | None], Iterator[int]] = (lambda: None, count(1))
+    # Most hits happen where the one before them did, and a context does not change.
+    last: tuple[Callable[[], Context | None], Callable[[], Span | None], Iterator[int]]
+    last = lambda: None, lambda: None, count(1)
 
     def note(hit: MemoryHit) -> None:
         nonlocal last
         context = get_current()
-        span = get_current_span(context)
-        if not span.is_recording() or is_suppressed(context):
-            return
-        found, counter = last
-        if found() is not span:
+        seen, found, counter = last
+        span = found() if seen() is context else None
+        if span is None:
+            span = get_current_span(context)
+            if not span.is_recording() or is_suppressed(context):
+                return
             counter = counters.setdefault(span, count(1))
-            last = ref(span), counter
+            last = ref(context), ref(span), counter
+        elif not span.is_recording():
+            return
         span.set_attribute(MEMORY_HITS, next(counter))
 
     return note
