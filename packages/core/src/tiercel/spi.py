@@ -57,6 +57,7 @@ from tiercel.contracts.change import Change, ChangeKind, Source
 from tiercel.contracts.claim import ClaimState, Spent
 from tiercel.contracts.codec import Codec, CodecSpec
 from tiercel.contracts.dispatcher import Dispatcher, DispatcherSpec, Message, Task, TaskKind
+from tiercel.contracts.environ import EnvironRequest, environ_key, environ_values
 from tiercel.contracts.index import Index, ListEntries, Listing, Probe
 from tiercel.contracts.integration import Encoder, Finding, Integration, IntegrationSpec
 from tiercel.contracts.key_field import (
@@ -80,7 +81,6 @@ from tiercel.contracts.web import (
     StoredResponse,
     WebFramework,
     WebRequest,
-    environ_key,
 )
 from tiercel.dispatch import COMMON_OPTIONS, QueueDispatcher, Retries, around_tasks
 from tiercel.dispatch.options import check_number, check_text
@@ -169,6 +169,7 @@ __all__ = [
     "DropKey",
     "DropScopes",
     "Encoder",
+    "EnvironRequest",
     "Event",
     "EventKind",
     "Fill",
@@ -251,6 +252,7 @@ __all__ = [
     "check_text",
     "current_scope",
     "environ_key",
+    "environ_values",
     "function_figures",
     "function_states",
     "has_rules",

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 Headers = tuple[tuple[str, str], ...]
-
-
-@lru_cache(1024)
-def environ_key(name: str) -> str:
-    """Return where an environment of CGI or WSGI has a request header (RFC 3875, section 4.1.18).
-
-    Args:
-        name: The header, in any case.
-    """
-    key = name.upper().replace("-", "_")
-    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
 class StoredResponse(Struct, frozen=True, tag="response", weakref=True):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Self
 from urllib.parse import unquote_to_bytes
 
-from tiercel.contracts.web import environ_key
+from tiercel.contracts.environ import environ_key
 from tiercel.testing.pages import Client, Reply
 
 PATIENCE = 60.0

@@ -15,15 +15,27 @@ from flask.views import View
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as BaseResponse
 
-from tiercel.spi import Frozen, StoredResponse, WebFramework, WebRequest, environ_key
+from tiercel.spi import (
+    EnvironRequest,
+    Frozen,
+    StoredResponse,
+    WebFramework,
+    WebRequest,
+    environ_values,
+)
 from tiercel.spi import Headers as Pairs
 
 
-class FlaskRequest(WebRequest):
+class FlaskRequest(EnvironRequest):
     """The request that Flask is serving."""
 
     def __init__(self, native: Request) -> None:
         self.native = native
+
+    @property
+    def environ(self) -> Mapping[str, Any]:
+        environ: Mapping[str, Any] = self.native.environ
+        return environ
 
     @property
     def method(self) -> str:
@@ -48,14 +60,6 @@ class FlaskRequest(WebRequest):
     @property
     def query(self) -> Mapping[str, Sequence[str]]:
         return dict(self.native.args.lists())
-
-    def header(self, name: str) -> str | None:
-        found: str | None = self.native.environ.get(environ_key(name))
-        return found
-
-    def given(self, names: Sequence[str]) -> dict[str, str]:
-        environ = self.native.environ
-        return {name: environ[key] for name in names if (key := environ_key(name)) in environ}
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -91,11 +95,9 @@ class FlaskRequest(WebRequest):
         given, environ = native.view_args, native.environ
         if given and not _PLAIN.issuperset(map(type, given.values())):
             return None
-        keys, among = _all_in_environ(names)
         return (
             *map(environ.get, _ADDRESS),
-            # Mostly none is there, and to see that takes a third of the time of reading each.
-            None if among.isdisjoint(environ) else tuple(map(environ.get, keys)),
+            environ_values(environ, names),
             tuple([(name, type(value), value) for name, value in given.items()]) if given else None,
         )
 
@@ -226,23 +228,10 @@ _running_g: Callable[[], Any] = g._get_current_object
 _PLAIN = frozenset({str, int, float, bool, UUID, NoneType})
 """Types of what routes take from URLs whose values tell all that they are."""
 
-_last_keys: tuple[tuple[str, ...], tuple[str, ...], frozenset[str]] = ((), (), frozenset())
-
 _BODILESS = (204, 304)
 _MISSING: Any = object()
 _SENDABLE = (BaseResponse, str, bytes, bytearray, dict, list, tuple, Iterator)
 _OF_CLASS = View.as_view.__qualname__ + ".<locals>.view"
-
-
-def _all_in_environ(names: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Return where these headers are, in order and as a set."""
-    global _last_keys
-    last, keys, among = _last_keys  # at once, as other threads ask for others
-    if last is not names:  # nearly all views ask for the same ones
-        keys = tuple(map(environ_key, names))
-        among = frozenset(keys)
-        _last_keys = names, keys, among
-    return keys, among
 
 
 def _body(response: BaseResponse, limit: int) -> bytes | None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.core.signals import setting_changed
 from django.http import HttpRequest
 
-from tiercel.spi import WebRequest, environ_key
+from tiercel.spi import EnvironRequest, WebRequest, environ_values
 from tiercel_django.web import active
 from tiercel_django.web.traces import is_session_touched
 
@@ -22,10 +22,8 @@ _accepting = object()
 
 _HOST: Final = ("HTTP_HOST", "SERVER_NAME", "SERVER_PORT")
 
-_last_keys: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
-
-class DjangoRequest(WebRequest):
+class DjangoRequest(EnvironRequest):
     """A request that a view of Django was called with.
 
     Args:
@@ -38,6 +36,11 @@ class DjangoRequest(WebRequest):
         self.native = native
         self._args = args
         self._kwargs = kwargs or {}
+
+    @property
+    def environ(self) -> Mapping[str, Any]:
+        environ: Mapping[str, Any] = self.native.META
+        return environ
 
     @property
     def method(self) -> str:
@@ -71,14 +74,6 @@ class DjangoRequest(WebRequest):
     @property
     def query(self) -> Mapping[str, Sequence[str]]:
         return dict(self.native.GET.lists())
-
-    def header(self, name: str) -> str | None:
-        found: str | None = self.native.META.get(environ_key(name))
-        return found
-
-    def given(self, names: Sequence[str]) -> dict[str, str]:
-        meta = self.native.META
-        return {name: meta[key] for name in names if (key := environ_key(name)) in meta}
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -118,7 +113,7 @@ class DjangoRequest(WebRequest):
         found = self.url_args
         if not _PLAIN.issuperset(map(type, found.values())):
             return None
-        meta, keys = native.META, _keys_of(names)
+        meta = native.META
         read = meta.get
         return (
             native.method,
@@ -126,8 +121,7 @@ class DjangoRequest(WebRequest):
             native.path,
             native.GET.urlencode() if "GET" in vars(native) else read("QUERY_STRING"),
             *map(read, _HOST),
-            # Mostly none is there, and to see that takes less time than to read each.
-            None if meta.keys().isdisjoint(keys) else tuple(map(read, keys)),
+            environ_values(meta, names),
             tuple(found.items()),
             self.variant,
             _accepting,
@@ -173,13 +167,3 @@ def kind_of(given: Any) -> type[DjangoRequest] | None:
     from tiercel_django.web.rest import RestRequest
 
     return RestRequest
-
-
-def _keys_of(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the keys of these headers."""
-    global _last_keys
-    last, keys = _last_keys
-    if last is not names:  # nearly all views ask for the same ones
-        keys = tuple(map(environ_key, names))
-        _last_keys = names, keys
-    return keys
