@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,8 @@ from tiercel import Cache, ConfigurationError
 from tiercel.bulletins import Watch, publishing
 from tiercel.bulletins.bulletin import MOST_EVENTS, unpack_bulletin
 from tiercel.bulletins.collecting import Collector
-from tiercel.errors import Undecodable
+from tiercel.contracts.backend import DropScopes
+from tiercel.errors import BackendUnavailable, Undecodable
 from tiercel.events import Event, EventKind, Operation, OperationKind
 from tiercel.inspection.watching import Cluster
 from tiercel.testing import DictBackend, SimulatedBackend
@@ -201,6 +203,39 @@ def test_bulletin_when_damaged_then_undecodable(data: Any) -> None:
     """Another version, or anything else, is told from a bulletin."""
     with pytest.raises(Undecodable):
         unpack_bulletin(data)
+
+
+class Silent(SimulatedBackend):
+    """A server that answers nothing, and lets the first who asks wait until all others have one."""
+
+    def __init__(self, all_waiting: threading.Barrier) -> None:
+        super().__init__()
+        self._all_waiting = all_waiting
+        self._asked = False
+
+    def execute(self, command: Any) -> Any:
+        if isinstance(command, DropScopes) and not self._asked:
+            self._asked = True
+            self._all_waiting.wait(60)
+        raise BackendUnavailable("no answer in time")
+
+
+def test_gather_when_several_caches_are_dead_then_all_are_waited_for_at_once(
+    processes: Any,
+) -> None:
+    """Their time-outs do not add up, and those that answer are heard."""
+    all_waiting = threading.Barrier(3)
+    names = ["dead0", "dead1", "dead2"]
+    dead = [Cache(backend=Silent(all_waiting), name=name, memory=0) for name in names]
+    cache = processes(events=True)
+    double_on(cache)(1)
+    watcher = processes("gather.watched")
+    cluster = Cluster([*names, watcher.name])
+    wait_until(lambda: any(each.processes for each in cluster.gather(0, "told.double")))
+    assert sorted(cluster.failed) == names
+    assert not all_waiting.broken
+    for each in dead:
+        each.close()
 
 
 def test_rates_then_what_happened_between_two_bulletins(processes: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -197,6 +197,67 @@ def test_names_when_the_other_closure_is_gone_are_free(shared: Stage) -> None:
     shared.cache.cached(two)
     gc.collect()
     assert shared.cache.cached(three)(1) == 3
+
+
+def doubled(value: int) -> int:
+    return 2 * value
+
+
+@pytest.fixture
+def collected() -> Iterator[list[int]]:
+    """The generations that the garbage collector goes through, which does so on demand only."""
+    generations: list[int] = []
+
+    def note(phase: str, about: dict[str, int]) -> None:
+        if phase == "start":
+            generations.append(about["generation"])
+
+    gc.collect()
+    gc.disable()
+    gc.callbacks.append(note)
+    yield generations
+    gc.callbacks.remove(note)
+    gc.enable()
+
+
+def test_names_when_decorated_in_calls_again_and_again_do_not_search_all_objects(
+    shared: Stage, collected: list[int]
+) -> None:
+    """A closure of the call before is gone, and is told from one that lives at little cost."""
+
+    def serve(factor: int) -> int:
+        @shared.cache.cached
+        def scaled(value: int) -> int:
+            return factor * value
+
+        return int(scaled(1))
+
+    assert [serve(5) for _ in range(40)] == [5] * 40
+    assert 2 not in collected
+
+
+def test_names_when_many_in_memory_are_alike_seldom_search_all_objects(
+    memory: Stage, collected: list[int]
+) -> None:
+    """All that live have entries of their own; of those that do not, few names are left."""
+    living = [memory.cache.cached(closures()[number % 2]) for number in range(40)]
+    assert [cached(1) for cached in living] == [2, 3] * 20
+    assert len(memory.cache.engine.named) == 40
+    assert collected.count(2) == 2
+    living.clear()
+    for _ in range(200):
+        assert memory.cache.cached(closures()[0])(1) == 2
+    assert len(memory.cache.engine.named) < 64
+
+
+@pytest.mark.parametrize("name", ["tests:again", None])
+def test_names_when_they_may_be_taken_over_search_nothing(
+    shared: Stage, collected: list[int], name: str | None
+) -> None:
+    """Who gives a name, or defines a function of a module anew, says that it is the same."""
+    living = [shared.cache.cached(name=name)(doubled) for _ in range(5)]
+    assert [cached(1) for cached in living] == [2] * 5
+    assert collected == []
 
 
 @pytest.mark.usefixtures("_names_free")

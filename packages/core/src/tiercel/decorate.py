@@ -12,6 +12,7 @@ from typing import Any
 from tiercel.cached import CachedFunction
 from tiercel.dispatch import checked_spec, crosses_processes, out_of_reach
 from tiercel.engine.lives import claim_life
+from tiercel.engine.naming import forget_dead
 from tiercel.errors import ConfigurationError
 from tiercel.keys.plan import function_name
 from tiercel.listing import limit_of
@@ -73,6 +74,8 @@ class Decorator:
         settings = settings_of(function, options)
         self._check_reach(function, settings)
         self._check_claims(function, settings)
+        if self._shared:
+            forget_dead(self._home().engine, settings.name or function_name(function))
         return _in_place(
             self._make(function, settings, self._home, shared=self._shared, follows=self._follows)
         )

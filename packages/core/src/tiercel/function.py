@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import inspect
-import itertools
 import logging
 import os
 import threading
@@ -22,9 +19,9 @@ from tiercel.contracts.dispatcher import Dispatcher
 from tiercel.dispatch import revalidation_task, with_builds
 from tiercel.engine import aio, sync
 from tiercel.engine.effects import Run, Steps
+from tiercel.engine.naming import claim_name
 from tiercel.engine.read import fetch
 from tiercel.engine.state import Call, Engine, Outcome, Subject, canonical
-from tiercel.errors import ConfigurationError
 from tiercel.events import Status, Tier
 from tiercel.hitpath import HitPath, compile_hit_path
 from tiercel.invalidation import (
@@ -42,7 +39,7 @@ from tiercel.living import living
 from tiercel.memory.late import LateTable
 from tiercel.methods import BoundCachedMethod, is_method
 from tiercel.observed import observe
-from tiercel.outcomes import value_of
+from tiercel.outcomes import result_of
 from tiercel.policy import accepting, negated
 from tiercel.settings import Home, Settings
 from tiercel.tags import tag_scope, tags_of_calls
@@ -193,26 +190,9 @@ class Calls(Twinned, Generic[P, R, T]):
         check_dispatchers(self.rules, self.settings.policy.tiers == "memory", check)
 
     def _claim_name(self, engine: Engine) -> None:
-        """Make the name this function's own on its cache.
-
-        In memory two functions of one name are told apart by a number. A shared tier is another
-        matter: there the name must mean the same in every process.
-
-        Raises:
-            ConfigurationError: Two living lambdas or closures would share entries.
-        """
-        if engine.named.get(self.name, self) is not self:
-            gc.collect()  # a closure that nobody can call any more may live in a cycle
-        if engine.named.setdefault(self.name, self) is self:
-            return
-        if engine.backend is None or self.settings.policy.tiers == "memory":
-            self.name = f"{self.name}~{next(_serial)}"
-        elif "<locals>" in self.name or "<lambda>" in self.name:
-            raise ConfigurationError(
-                f"another living function is called {self.name} too, so they would share entries: "
-                "give each a name= of its own"
-            )
-        engine.named[self.name] = self
+        """Make the name this function's own on its cache; in memory it may get another."""
+        alone = engine.backend is None or self.settings.policy.tiers == "memory"
+        self.name = claim_name(engine, self.name, self, alone=alone)
 
     # How a call is carried out
 
@@ -330,7 +310,7 @@ class Calls(Twinned, Generic[P, R, T]):
         outcome = sync.run(engine, self._served(args, kwargs, described=False))
         if log.isEnabledFor(logging.DEBUG):
             self._log(outcome)
-        return value_of(outcome) if outcome.error else outcome.value
+        return result_of(outcome) if outcome.error else outcome.value
 
     async def _aserve(self, /, *args: Any, **kwargs: Any) -> Any:
         if self.is_apart:
@@ -338,7 +318,7 @@ class Calls(Twinned, Generic[P, R, T]):
         outcome = await aio.run(self.subject.engine, self._served(args, kwargs, described=False))
         if log.isEnabledFor(logging.DEBUG):
             self._log(outcome)
-        return value_of(outcome) if outcome.error else outcome.value
+        return result_of(outcome) if outcome.error else outcome.value
 
     def _served(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], *, described: bool = True
@@ -369,11 +349,10 @@ class Calls(Twinned, Generic[P, R, T]):
         """Carry out on the event loop; a plain function in a thread, so as not to block it."""
         if self.asynchronous:
             return await aio.run(self.subject.engine, steps)
-        return await asyncio.to_thread(sync.run_aside, self.subject.engine, steps)
+        return await aio.in_thread(sync.run_aside, self.subject.engine, steps)
 
 
 _functions: WeakSet[Calls[Any, Any, Any]] = WeakSet()
-_serial = itertools.count(2)
 
 
 def living_functions() -> list[Calls[Any, Any, Any]]:

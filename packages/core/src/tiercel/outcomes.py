@@ -10,6 +10,7 @@ from typing import Any, Final, TypedDict
 
 from tiercel.clock import Clock
 from tiercel.engine.state import Outcome
+from tiercel.engine.stopped import throwable
 from tiercel.events import Cause, Status, Tier
 
 
@@ -86,8 +87,8 @@ class Statistics:
         return served / (served + self.computations) if served else 0.0
 
 
-def value_of(outcome: Outcome) -> Any:
-    """Return the value of an outcome.
+def result_of(outcome: Outcome) -> Any:
+    """Return the value of an outcome to whoever called the function.
 
     Raises:
         Exception: The outcome is a cached exception.
@@ -96,6 +97,14 @@ def value_of(outcome: Outcome) -> Any:
         error: Exception = outcome.value
         raise error.with_traceback(None)
     return outcome.value
+
+
+def value_of(outcome: Outcome) -> Any:
+    """Do the same within steps of the engine."""
+    try:
+        return result_of(outcome)
+    except StopIteration as error:
+        raise throwable(error) from None
 
 
 def describe(

@@ -16,6 +16,7 @@ from tiercel.dispatch.document import Document, read
 from tiercel.dispatch.task import FunctionTask, refuse_on_event_loop
 from tiercel.dispatch.values import Gone
 from tiercel.dispatch.work import matching_task, received_task
+from tiercel.engine import aio
 from tiercel.engine.dispatching import around_tasks
 from tiercel.errors import BadMessage, UnknownFunction
 from tiercel.function import Calls, living_functions
@@ -43,7 +44,7 @@ def perform_message(text: str) -> None:
 
 async def aperform_message(text: str) -> None:
     """Do what `perform_message` does, without blocking the running event loop."""
-    left = await asyncio.to_thread(_perform, text, own_loop=False)
+    left = await aio.in_thread(_perform, text, own_loop=False)
     if left is not None:
         with around_tasks():
             await left.aperform()

@@ -12,6 +12,7 @@ from tiercel.engine.dispatching import dispatching
 from tiercel.engine.effects import Await, Detach, Enqueue, Gather, Launch, Listen, Run, Steps
 from tiercel.engine.outage import unexpected
 from tiercel.engine.state import Engine
+from tiercel.engine.stopped import IN_COROUTINE, Stopped
 from tiercel.errors import BackendError, BackendUnavailable
 
 Result = TypeVar("Result")
@@ -28,6 +29,8 @@ async def run(engine: Engine, steps: Steps[Result]) -> Result:
         except StopIteration as stop:
             result: Result = stop.value
             return result
+        except Stopped as stopped:  # in a thread, whose computation this task has joined
+            raise RuntimeError(IN_COROUTINE) from stopped.error
         try:
             value = await _PERFORM.get(type(effect), _execute)(engine, effect)
             resume = send
@@ -61,6 +64,21 @@ async def _run(engine: Engine, effect: Run) -> Any:
 
 async def _await(engine: Engine, effect: Await) -> bool:
     return await effect.signal.await_(effect.timeout)
+
+
+async def in_thread(function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+    """Call a function of the user's in a thread; raises what awaiting a coroutine may raise.
+
+    A StopIteration would never arrive: no future can hold one, and who awaits it would wait on.
+    """
+
+    def call() -> Result:
+        try:
+            return function(*args, **kwargs)
+        except StopIteration as error:
+            raise RuntimeError(IN_COROUTINE) from error
+
+    return await asyncio.to_thread(call)
 
 
 _detached: set[asyncio.Task[Any]] = set()

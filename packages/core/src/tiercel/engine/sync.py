@@ -13,6 +13,7 @@ from tiercel.engine.dispatching import around_tasks, dispatching
 from tiercel.engine.effects import Await, Detach, Enqueue, Gather, Launch, Listen, Run, Steps
 from tiercel.engine.outage import unexpected
 from tiercel.engine.state import Engine
+from tiercel.engine.stopped import Stopped, throwable
 from tiercel.errors import BackendError, BackendUnavailable
 
 Result = TypeVar("Result")
@@ -27,12 +28,19 @@ def run(engine: Engine, steps: Steps[Result]) -> Result:
             try:
                 value = _PERFORM.get(type(effect), _execute)(engine, effect)
             except BaseException as error:
-                effect = steps.throw(error)
+                effect = steps.throw(throwable(error))
             else:
                 effect = send(value)
     except StopIteration as stop:
         result: Result = stop.value
         return result
+    except Stopped as stopped:
+        ended = stopped.error
+    # Raised out here it has no context that it would not have had without a cache.
+    try:
+        raise ended
+    finally:
+        del ended  # which its own traceback would keep
 
 
 def run_aside(engine: Engine, steps: Steps[Result]) -> Result:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from tiercel.contracts.backend import Scope
+from tiercel.engine.stopped import original
 from tiercel.events import Cause, MemoryHit, Operation, OperationKind, Provenance
 from tiercel.plugins.observing import Started
 
@@ -86,7 +87,7 @@ class Telling:
     def end(self, watched: Watched | None, error: BaseException | None = None) -> None:
         """Tell the observers that the operation has ended."""
         if watched is not None:
-            watched.operation.error = error
+            watched.operation.error = error and original(error)
             self.engine.observers.end(watched.operation, watched.started)
 
     @contextmanager

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tiercel.bulletins import Bulletin, Happening, Watch, sum_counts
 from tiercel.bulletins.board import LIFE, can_publish
+from tiercel.engine.dispatching import around_tasks
 from tiercel.errors import BackendError
 from tiercel.inspection.caches import known_cache, known_caches
 from tiercel.inspection.functions import known_functions
 from tiercel.inspection.records import Explanation
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 PAUSE = 0.25
 """Seconds between two looks for new bulletins."""
@@ -123,16 +128,16 @@ class Cluster:
     def look(self) -> list[Bulletin]:
         """Ask for bulletins and return new ones, in the order of their time.
 
-        A shared tier that does not answer is noted in `failed`, and asked again the next time.
+        All caches are asked at the same time, so several that do not answer cost as much time as
+        one. Such a shared tier is noted in `failed`, and asked again the next time.
         """
-        new: list[Bulletin] = []
-        self.failed = {}
-        for name, watch in zip(self.watched, self._watches, strict=True):
-            try:
-                watch.ask()
-                new += watch.news()
-            except BackendError as error:
-                self.failed[name] = error
+        heard = _at_once(_heard, self._watches)
+        self.failed = {
+            name: each
+            for name, each in zip(self.watched, heard, strict=True)
+            if isinstance(each, BackendError)
+        }
+        new = [each for news in heard if not isinstance(news, BackendError) for each in news]
         return sorted(new, key=lambda bulletin: bulletin.at)
 
     def gather(self, seconds: float, pattern: str = "") -> list[FunctionCounts]:
@@ -206,6 +211,28 @@ def events_in(bulletins: Iterable[Bulletin]) -> list[tuple[str, Happening]]:
     """Return the events of bulletins with the processes that they are from, in order."""
     events = [(each.process, event) for each in bulletins for event in each.events]
     return sorted(events, key=lambda pair: pair[1].at)
+
+
+def _heard(watch: Watch) -> list[Bulletin] | BackendError:
+    """Return what is new of one cache, or why it does not answer."""
+    try:
+        watch.ask()
+        return watch.news()
+    except BackendError as error:
+        return error
+
+
+def _at_once(ask: Callable[[T], R], several: Sequence[T]) -> list[R]:
+    """Return what `ask` returns for each of several, in threads if there is more than one."""
+    if len(several) < 2:
+        return [ask(each) for each in several]
+
+    def aside(each: T) -> R:
+        with around_tasks():
+            return ask(each)
+
+    with ThreadPoolExecutor(len(several), "tiercel-watch") as pool:
+        return list(pool.map(aside, several))
 
 
 def _counts(name: str, processes: int, total: Counter[str]) -> FunctionCounts:

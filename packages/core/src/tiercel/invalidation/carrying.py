@@ -20,6 +20,7 @@ from tiercel.dispatch import (
 from tiercel.dispatch.task import running_loop
 from tiercel.engine import aio, sync
 from tiercel.engine.effects import Steps
+from tiercel.engine.stopped import original
 from tiercel.errors import UnknownFunction
 from tiercel.invalidation.at_once import dropped_at_once
 from tiercel.invalidation.bound import BoundRule, RuledFunction
@@ -99,7 +100,7 @@ class Job:
     def _note(self, outcomes: Sequence[Exception | None]) -> None:
         for portion, error in zip(self.portions, outcomes, strict=True):
             if error is not None and portion.raises:
-                self.errors.append(error)
+                self.errors.append(original(error))
             if error is not None or portion.owed:
                 self.undone.append(portion.work)
 
@@ -139,7 +140,7 @@ def perform_all(portions: Sequence[Portion]) -> Steps[list[Exception | None]]:
             yield from portion.perform()
             outcomes.append(None)
         except Exception as error:
-            error.add_note(f"by rule {portion.work.rule!r} of {portion.work.function}")
+            original(error).add_note(f"by rule {portion.work.rule!r} of {portion.work.function}")
             outcomes.append(error)
     return outcomes
 

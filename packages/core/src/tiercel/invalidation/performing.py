@@ -12,6 +12,7 @@ from tiercel.engine.drop import drop_key, drop_scopes
 from tiercel.engine.effects import Run, Steps
 from tiercel.engine.refresh import refresh
 from tiercel.engine.state import Call, canonical
+from tiercel.engine.stopped import original
 from tiercel.errors import BackendUnavailable, TiercelError, UnknownFunction
 from tiercel.invalidation.bound import BoundRule, RuledFunction
 from tiercel.invalidation.invalidators import (
@@ -191,7 +192,8 @@ class Portion:
 def raise_first(errors: Sequence[Exception]) -> None:
     """Raise one error as it is, several together."""
     if len(errors) > 1:
-        raise ExceptionGroup("several rules, or calls of one, failed", errors)
+        told = [original(error) for error in errors]
+        raise ExceptionGroup("several rules, or calls of one, failed", told)
     if errors:
         raise errors[0]
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tiercel.contracts.web import WebRequest
 from tiercel.engine.effects import Run, Steps
+from tiercel.engine.stopped import original
 from tiercel.errors import SkipViewCaching, ViewCachingError
 from tiercel.keys.names import name_of
 from tiercel.web.templates import check_path, compile_call, value_at
@@ -89,7 +90,8 @@ def resolve_targets(
             )
         except SkipViewCaching:
             raise
-        except Exception as error:
+        except Exception as raised:
+            error = original(raised)
             raise ViewCachingError(
                 f"{owner}: target {target.name!r} failed: {type(error).__name__}: {error}"
             ) from error
