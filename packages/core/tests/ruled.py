@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import pytest
+
 from packages.core.tests.stages import Stage
-from tiercel import ArgsKeyField, InvalidationRule
+from tiercel import ArgsKeyField, Cache, ConfigurationError, InvalidationRule
 from tiercel.plugins import Registry, hookimpl, set_default_registry
 from tiercel.spi import (
     COMMON_OPTIONS,
@@ -50,6 +52,27 @@ class Order:
     status: str = "new"
     total: int = 10
     customer: Customer | None = None
+
+
+OWNED = {"user": ArgsKeyField("user_id", partition=True), "page": ArgsKeyField("page")}
+
+
+def listing(user_id: int, page: int = 1) -> str:
+    """What `OWNED` is the key of."""
+    return f"{user_id}/{page}"
+
+
+def decorate(function: Callable[..., Any] = listing, *, key: Any = OWNED, **rule: Any) -> Any:
+    """Decorate with one rule on orders."""
+    rules = [InvalidationRule(rule.pop("model", Order), **rule)]
+    return Cache().cached(key=key, name="app:f", invalidates_on=rules)(function)
+
+
+def refusal(make: Callable[[], object]) -> str:
+    """Return the message of the error that something is refused with."""
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    return str(caught.value)
 
 
 def created(row: Any, **more: Any) -> Change:

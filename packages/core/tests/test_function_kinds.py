@@ -19,6 +19,7 @@ from packages.core.tests.stages import Stage
 from tiercel import (
     CACHE_MISSING,
     ArgsKeyField,
+    ConfigurationError,
     ConstantKeyField,
     InlineKeyConstructor,
     KeyConstructor,
@@ -364,3 +365,13 @@ async def test_cached_function_when_inspected_looks_like_the_original(stage: Sta
     assert not inspect.iscoroutinefunction(plain)
     assert inspect.iscoroutinefunction(coroutine)
     assert plain.__wrapped__(3) == 3
+
+
+def test_callable_without_a_name_when_given_one_then_cached(memory: Stage) -> None:
+    """As the error says that it is refused with otherwise."""
+    powers = partial(pow, 2)
+    with pytest.raises(ConfigurationError, match="has no name of its own: give it one with name="):
+        memory.cache.cached(powers)
+    cached = memory.cache.cached(name="app:powers")(powers)
+    assert cached(3) == cached(3) == 8
+    assert cached.stats().memory_hits == 1

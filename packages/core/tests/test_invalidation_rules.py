@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 import pytest
 
-from packages.core.tests.ruled import Order, Surroundings, half_imported
+from packages.core.tests.ruled import (
+    OWNED,
+    Order,
+    Surroundings,
+    decorate,
+    half_imported,
+    listing,
+    refusal,
+)
 from tiercel import (
     ArgsKeyField,
     Cache,
@@ -24,24 +31,6 @@ from tiercel.spi import rules as all_rules
 from tiercel.testing import SimulatedBackend, VirtualClock
 
 LANGUAGE = ContextVar("language", default="en")
-OWNED = {"user": ArgsKeyField("user_id", partition=True), "page": ArgsKeyField("page")}
-
-
-def listing(user_id: int, page: int = 1) -> str:
-    return f"{user_id}/{page}"
-
-
-def decorate(function: Callable[..., Any] = listing, *, key: Any = OWNED, **rule: Any) -> Any:
-    """Decorate with one rule on orders."""
-    rules = [InvalidationRule(rule.pop("model", Order), **rule)]
-    return Cache().cached(key=key, name="app:f", invalidates_on=rules)(function)
-
-
-def refusal(make: Callable[[], object]) -> str:
-    """Return the message of the error that something is refused with."""
-    with pytest.raises(ConfigurationError) as caught:
-        make()
-    return str(caught.value)
 
 
 WRONG_OPTIONS = [

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from packages.core.tests.ruled import Order, created, deleted, updated
+from packages.core.tests.ruled import Customer, Order, created, deleted, updated
 from packages.core.tests.stages import Stage, Way
 from tiercel import (
     ArgsKeyField,
@@ -326,6 +326,29 @@ def test_argument_when_the_row_does_not_have_it_then_nothing_is_dropped_and_it_i
         memory.cache.changed("orders", old={"owner": 1})
     assert live(function, *CALLS) == CALLS
     assert "rule '#0' of app:orders drops nothing for a row of orders: it has no 'ownr'" in (
+        caplog.text
+    )
+
+
+def test_object_when_the_row_has_a_plain_value_then_nothing_is_dropped_and_it_is_said(
+    memory: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a text nobody knew what its fields hold at decoration; objects do say what to drop."""
+    rules = [InvalidationRule("orders", field_mapping={"self": "customer"})]
+
+    class Shopper(Customer):
+        @memory.cache.cached(key={"it": ArgsKeyField("self", partition=True)}, invalidates_on=rules)
+        def total(self) -> int:
+            return 1
+
+    ann, bob = Shopper(1, "Ann"), Shopper(2, "Bob")
+    fill(ann.total, [()])
+    fill(bob.total, [()])
+    with caplog.at_level(logging.WARNING, "tiercel.invalidation"):
+        memory.cache.changed("orders", old={"customer": 1}, new={"customer": ann})
+    assert live(ann.total, ()) == []
+    assert live(bob.total, ()) == [()]
+    assert "drops nothing for a row of orders: 'customer' is no object, which self must be" in (
         caplog.text
     )
 

@@ -54,7 +54,8 @@ def test_view_when_a_row_changes_then_its_pages_are_rendered_anew(field: Any) ->
 
 def test_view_when_its_key_has_no_partition_then_a_rule_is_refused() -> None:
     """What the URL gave it is in every key of a view, but nothing can be dropped by it."""
-    with pytest.raises(ConfigurationError, match="and it has no partition: mark the key fields"):
+    advice = r"add ArgsKeyField\('pk', partition=True\) to the key"
+    with pytest.raises(ConfigurationError, match=advice):
 
         @cached_view(cache=Cache(), invalidates_on=[MAPPED])
         def detail(request: Request, pk: int) -> Response:

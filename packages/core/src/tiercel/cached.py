@@ -49,27 +49,33 @@ class CachedFunction(Calls[P, R, T]):
     if TYPE_CHECKING:  # what stands in a class is a `CachedMethod`, which does just this
         cached_function: CachedFunction[P, R, T]
 
+        @overload  # may be a method or a static one, so what is passed is not checked
+        def __get__(
+            self: Taking[object, Q, R, T], instance: object, owner: Any = ..., /
+        ) -> CachedFunction[..., R, T]: ...
+
         @overload  # a class method gets its class, wherever it is looked up
         def __get__(
             self: Taking[type[Owner], Q, R, T], instance: object, owner: type[Owner], /
         ) -> CachedFunction[Q, R, T]: ...
 
-        @overload
+        @overload  # nor here: mypy does not know which class it is that a `Self` stands for
         def __get__(
-            self, instance: None, owner: type | None = ..., /
-        ) -> CachedFunction[P, R, T]: ...
+            self: Taking[type[Any], Q, R, T], instance: object, owner: Any = ..., /
+        ) -> CachedFunction[..., R, T]: ...
+
+        @overload
+        def __get__(self, instance: None, owner: Any = ..., /) -> CachedFunction[P, R, T]: ...
 
         @overload
         def __get__(
-            self: Taking[Owner, Q, R, T], instance: Owner, owner: type | None = ..., /
+            self: Taking[Owner, Q, R, T], instance: Owner, owner: Any = ..., /
         ) -> CachedFunction[Q, R, T]: ...
 
         @overload  # what does not take the object is a static method
-        def __get__(
-            self, instance: object, owner: type | None = ..., /
-        ) -> CachedFunction[P, R, T]: ...
+        def __get__(self, instance: object, owner: Any = ..., /) -> CachedFunction[P, R, T]: ...
 
-        def __get__(self, instance: object, owner: type | None = None, /) -> Any: ...
+        def __get__(self, instance: object, owner: Any = None, /) -> Any: ...
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the cached value, or compute, store and return it."""
@@ -220,10 +226,7 @@ class CachedFunction(Calls[P, R, T]):
 
     def get_cache_key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the key of a call, without touching the cache; needs no twin."""
-        subject = self.subject  # binds, so that the key carries the prefix of the cache
-        assert subject is self.subject
-        text: str = self.call(args, kwargs).key.text
-        return text
+        return self.call(args, kwargs).key.text
 
     def live_calls(self, /, *args: Any, **kwargs: Any) -> LiveCalls:
         """Return the calls that have an entry which could be served now.

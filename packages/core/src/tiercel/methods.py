@@ -9,6 +9,7 @@ from functools import partial, update_wrapper
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from tiercel.hitpath import BoundMethod
+from tiercel.keys.names import receiver_name
 
 First = TypeVar("First", contravariant=True)
 Q = ParamSpec("Q")
@@ -73,10 +74,7 @@ class Taking(Protocol[First, Q, R, T]):
 
 def is_method(function: Callable[..., Any]) -> bool:
     """Tell whether a function is defined in a class and takes its object, or class, first."""
-    scope, _, _ = function.__qualname__.rpartition(".")
-    if not scope or scope.endswith("<locals>"):
-        return False
-    return next(iter(inspect.signature(function).parameters), "") in {"self", "cls"}
+    return bool(receiver_name(function))
 
 
 class BoundCachedMethod(BoundMethod, eq=False):

@@ -14,11 +14,22 @@ from packages.integrations.django.tests.shop.models import (
     Product,
     Profile,
 )
-from tiercel import ConfigurationError
+from tiercel import ArgsKeyField, Cache, ConfigurationError, InvalidationRule
 from tiercel_django.testing import capture_invalidations
 
 BOTH = pytest.mark.django_db(databases=["default", "postgres"])
 pytestmark = BOTH
+
+
+def taking_rows(field: ArgsKeyField, path: str) -> Any:
+    """Return a function of a row, with a rule that maps it to a path."""
+    rule = InvalidationRule(Product, field_mapping={"what": path})
+
+    @Cache().cached(key={"what": field}, invalidates_on=[rule])
+    def function(what: Product) -> str:
+        return str(what)
+
+    return function
 
 
 def test_dotted_path_when_root_moves_then_drops_old_and_new(
@@ -188,6 +199,34 @@ def test_path_when_misspelt_then_an_error_at_decoration(path: str, said: str) ->
     """A wrong path is found before anything is saved, and the error says what there is."""
     with pytest.raises(ConfigurationError, match=said.replace("?", r"\?")):
         ruled(Product, path)
+
+
+@pytest.mark.parametrize("path", ["pk", "id", "owner_id", "owner.pk", "name", "owner.tenant"])
+@pytest.mark.parametrize("by", [{}, {"path": "pk"}])
+def test_object_when_mapped_to_a_column_then_an_error_at_decoration(
+    path: str, by: dict[str, str]
+) -> None:
+    """The key of a row is never that of its primary key, so nothing would be dropped."""
+    with pytest.raises(ConfigurationError, match=f"maps what to '{path}', which is a plain value"):
+        taking_rows(ArgsKeyField("what", partition=True, **by), path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", ["owner", "data.color", "shout"])
+def test_object_when_mapped_to_what_may_be_one_then_accepted(path: str) -> None:
+    """A relation gives a row, and what JSON or a property holds is not known."""
+    taking_rows(ArgsKeyField("what", partition=True), path)
+
+
+def test_object_when_its_field_takes_the_primary_key_too_then_its_entries_are_dropped(
+    product: Product,
+) -> None:
+    """As the error says."""
+    either = ArgsKeyField("what", normalizer=lambda it: getattr(it, "pk", it), partition=True)
+    function = taking_rows(either, "pk")
+    function(product)
+    with capture_invalidations():
+        product.save()
+    assert function.get_cached_metadata(product) is None
 
 
 def test_model_without_rows_then_an_error_at_decoration() -> None:

@@ -20,10 +20,15 @@ _FIELD_MARKS = (
 
 def return_annotation(function: Callable[..., Any]) -> Any:
     """Return what a function is annotated to return; None without, or if a name is unknown."""
+    return annotations_of(function).get("return")
+
+
+def annotations_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Return the resolved annotations of a function; none if one names what is unknown."""
     try:
-        return get_type_hints(function).get("return")
-    except (NameError, TypeError, AttributeError):
-        return None
+        return get_type_hints(function)
+    except (NameError, TypeError, AttributeError, SyntaxError):
+        return {}
 
 
 def classes_in(annotation: Any) -> list[type]:

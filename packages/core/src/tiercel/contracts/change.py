@@ -71,6 +71,13 @@ class Source(ABC):
             ConfigurationError: It does not.
         """
 
+    def is_plain(self, path: str) -> bool:
+        """Tell whether the values at a path are known to be numbers, texts and the like.
+
+        Such a value never stands for an object that a method or function takes.
+        """
+        return False
+
     def watch(self, paths: Iterable[str]) -> None:
         """Take note that a rule will ask for old values of these paths."""
 

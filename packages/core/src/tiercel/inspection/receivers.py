@@ -7,7 +7,6 @@ encoder turns it into, and `self.name='ann'`, an attribute that a key field read
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +14,11 @@ from typing import Any, Final
 
 from tiercel.cached import CachedFunction
 from tiercel.errors import TiercelError, UnkeyableValue
+from tiercel.keys import names
 from tiercel.keys.call_fields import ObjectKeyField
 from tiercel.keys.encoding import Encoders, KeyText
 from tiercel.keys.names import Refused, class_text, name_of
 from tiercel.keys.parts import PlannedPart
-from tiercel.methods import is_method
 
 Said = Mapping[str, Any]
 """What was said of a receiver, by path: the empty one is itself, `pk` an attribute."""
@@ -36,9 +35,7 @@ class BadArguments(TiercelError, ValueError):
 
 def receiver_name(function: AnyFunction) -> str:
     """Return the name of the argument that is the object or class of a method, else nothing."""
-    if not is_method(function.func):
-        return ""
-    return next(iter(inspect.signature(function.func).parameters))
+    return names.receiver_name(function.func)
 
 
 def separated(

@@ -2,11 +2,12 @@
 
 rules        what the user writes          sources      what rules listen to
 targets      what a rule drops             invalidators a project's own functions
-bound        a rule with its function      registry     which rules a change concerns
-conditions   whether it concerns them      planning     what it makes necessary
-work         that, as data                 performing   doing it
-carrying     having it done by dispatchers receiving    from other processes
-changes      reporting changes by hand     at_once   the short way for drops in memory
+fitting      whether its mapping can say   bound        a rule with its function
+conditions   whether it concerns a change  registry     which rules a change concerns
+work         what is to be done, as data   planning     what a change makes necessary
+carrying     having it done by dispatchers performing   doing it
+changes      reporting changes by hand     receiving    from other processes
+                                           at_once      the short way for drops in memory
 """
 
 from __future__ import annotations

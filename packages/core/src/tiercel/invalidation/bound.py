@@ -11,6 +11,7 @@ from tiercel.dispatch import checked_spec, out_of_reach
 from tiercel.engine.effects import Steps
 from tiercel.engine.state import Call, Subject
 from tiercel.errors import ConfigurationError
+from tiercel.invalidation.fitting import check_counted, check_objects
 from tiercel.invalidation.invalidators import check_invalidator, name_of_invalidator
 from tiercel.invalidation.rules import Everything, InvalidationRule, label_of
 from tiercel.invalidation.sources import source_of
@@ -51,6 +52,7 @@ class BoundRule:
         name: The rule's name: its own, or `#` and its position.
         source: What it listens to.
         aim: What its mapping says of the function's entries; None with an invalidator.
+        objects: The mapped arguments of which a plain value, such as a number, says nothing.
     """
 
     def __init__(self, function: RuledFunction, rule: InvalidationRule, position: int) -> None:
@@ -66,6 +68,9 @@ class BoundRule:
         what = f"rule {self.name!r} of {function.name} on {label_of(rule.model)}"
         self._check_paths(what)
         self.aim = self._aim(what, function.plan)
+        self.objects = check_objects(
+            what, function.func, function.plan, self.source, _mapping(rule), rewarm=rule.rewarm
+        )
 
     @property
     def function(self) -> RuledFunction | None:
@@ -110,6 +115,7 @@ class BoundRule:
                 f"{what} says neither field_mapping nor invalidator: map arguments of the function "
                 "to fields, or use field_mapping=InvalidationRule.ALL to drop everything of it"
             )
+        check_counted(what, plan, mapping, rewarm=rule.rewarm)
         aim = aim_at(what, plan, mapping)
         self._check_required(what, mapping)
         if rule.rewarm and aim.reach is Reach.ENTRY and not can_be_called(plan, mapping):

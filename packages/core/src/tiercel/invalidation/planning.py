@@ -14,6 +14,7 @@ from tiercel.invalidation.conditions import concerns, same
 from tiercel.invalidation.invalidators import name_of_invalidator
 from tiercel.invalidation.registry import rules_for
 from tiercel.invalidation.rules import Everything, SignalType
+from tiercel.invalidation.sources import PLAIN
 from tiercel.invalidation.targets import Aim, Target, everything
 from tiercel.invalidation.work import Row, Work
 
@@ -118,6 +119,12 @@ def _mapped(rule: BoundRule, row: Any) -> Mapping[str, Any] | None:
             )  # fmt: skip
             return None
         if values[name] is None and _is_required(rule, name):
+            return None
+        if name in rule.objects and type(values[name]) in PLAIN:
+            log.warning(
+                "%s drops nothing for a row of %s: %r is no object, which %s must be",
+                rule, rule.source.label, path, name,
+            )  # fmt: skip
             return None
     return values
 

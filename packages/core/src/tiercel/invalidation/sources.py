@@ -6,14 +6,18 @@ import inspect
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from tiercel.codec.annotations import field_hints
 from tiercel.codec.shapes import shape_of
 from tiercel.contracts.change import Source
 from tiercel.errors import ConfigurationError
 from tiercel.keys.names import name_of
+from tiercel.keys.scalars import SCALARS
 from tiercel.plugins import default_registry
+
+PLAIN: Final = frozenset(SCALARS) - {NoneType}
+"""Types of values that never stand for an object."""
 
 
 def source_of(model: Any) -> Source:
@@ -102,16 +106,26 @@ class ClassSource(TextSource):
 
     def check(self, path: str) -> None:
         """Check the path as far as classes declare their fields."""
+        self._declared_at(path)
+
+    def is_plain(self, path: str) -> bool:
+        """Tell whether the class declares values such as numbers and texts there."""
+        declared = self._declared_at(path)
+        return isinstance(declared, type) and declared in PLAIN
+
+    def _declared_at(self, path: str) -> Any:
+        """Return what classes declare at a path; None where they do not."""
         owner: Any = self.model
         for name in path.split("."):
             known = _declared(owner)
             if known is None:
-                return
+                return None
             if name not in known:
                 close = get_close_matches(name, known, n=1)
                 hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}"
                 raise ConfigurationError(f"{owner.__qualname__} has no field {name!r}; {hint}")
             owner = known[name]
+        return owner
 
     def snapshot(self, row: Any) -> Mapping[str, Any]:
         """Return what the row holds, in the way in which `rebuild` can undo it."""

@@ -124,6 +124,11 @@ def call_of(plan: KeyPlan, mapped: Mapping[str, Any]) -> tuple[tuple[Any, ...], 
     return bound.args, bound.kwargs
 
 
+def says_entry(plan: KeyPlan, mapped: Collection[str]) -> bool:
+    """Tell whether these arguments say everything that the key depends on."""
+    return not _missing(plan, mapped)
+
+
 def aim_at(what: str, plan: KeyPlan, mapped: Collection[str]) -> Aim:
     """Return what a mapping of these arguments says.
 
@@ -161,17 +166,21 @@ def can_be_called(plan: KeyPlan, mapped: Collection[str]) -> bool:
 
 def says_whole_call(plan: KeyPlan, mapped: Collection[str]) -> bool:
     """Tell whether these arguments say one entry, and can be called to compute it."""
-    return not _missing(plan, mapped) and can_be_called(plan, mapped)
+    return says_entry(plan, mapped) and can_be_called(plan, mapped)
+
+
+def is_argument(plan: KeyPlan, name: str) -> bool:
+    """Tell whether calls can have an argument of this name."""
+    parameters = plan.signature.parameters
+    if name in parameters:
+        return parameters[name].kind not in _VARIADIC
+    return any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values())
 
 
 def _require(what: str, plan: KeyPlan, name: str) -> None:
-    parameters = plan.signature.parameters
-    kinds = {parameter.kind for parameter in parameters.values()}
-    if name in parameters:
-        if parameters[name].kind not in _VARIADIC:
-            return
-    elif Parameter.VAR_KEYWORD in kinds:
+    if is_argument(plan, name):
         return
+    parameters = plan.signature.parameters
     named = [each for each, parameter in parameters.items() if parameter.kind not in _VARIADIC]
     close = get_close_matches(name, named, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(named) or 'none'}"
@@ -210,6 +219,19 @@ def _reads(part: PlannedPart, given: Mapping[str, Any]) -> bool:
         return part.extract(*(given[name] for name in part.arguments)) is not ABSENT
     except UnkeyableValue:
         return True  # found, and of no use without a value
+
+
+def depends_on(plan: KeyPlan, name: str) -> bool:
+    """Tell whether an argument, which may be one in `**kwargs`, can make a difference to keys."""
+    parts = [part for field in plan.fields for part in field.parts]
+    if name in plan.signature.parameters:
+        return any(name in part.arguments for part in parts)
+    given = _completed(plan, {name: object()})
+    return any(
+        plan.signature.parameters[each].kind is Parameter.VAR_KEYWORD and _reads(part, given)
+        for part in parts
+        for each in part.arguments
+    )
 
 
 def _missing(plan: KeyPlan, mapped: Collection[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import sys
 from collections.abc import Callable
 from threading import RLock
@@ -35,6 +36,15 @@ def describe(kind: type) -> str:
 def name_of(thing: type | Callable[..., Any]) -> str:
     """The name of a class or function, `module:qualname`."""
     return f"{module_of(thing)}:{thing.__qualname__}"
+
+
+def receiver_name(function: Callable[..., Any]) -> str:
+    """The parameter that is the object, or class, of a function defined in a class; else empty."""
+    scope, _, _ = getattr(function, "__qualname__", "").rpartition(".")
+    if not scope or scope.endswith("<locals>"):
+        return ""
+    first = next(iter(inspect.signature(function).parameters), "")
+    return first if first in {"self", "cls"} else ""
 
 
 def class_text(kind: type) -> str:

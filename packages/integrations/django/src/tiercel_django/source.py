@@ -76,6 +76,11 @@ class ModelSource(Source):
         if apps.models_ready and resolve(self.model, path).many:
             raise ConfigurationError(_MANY)
 
+    def is_plain(self, path: str) -> bool:
+        """Tell whether a column holds the values, one of numbers, texts and the like."""
+        known = self._path(path)
+        return known is not None and known.plain
+
     def watch(self, paths: Iterable[str]) -> None:
         """Take note of what has to be read before a row changes."""
         self._texts |= dict.fromkeys(paths)

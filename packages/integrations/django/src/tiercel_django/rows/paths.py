@@ -30,6 +30,7 @@ class Path:
         related: The model of whose instance the value is; None for any other value.
         rest: Names that follow the lookup, on its value: keys of a JSON field, attributes.
         many: Whether it is a relation to many rows; it has no single value.
+        plain: Whether its values are numbers, texts and the like, for what is known of the field.
     """
 
     text: str
@@ -38,6 +39,7 @@ class Path:
     related: Model | None = None
     rest: tuple[str, ...] = ()
     many: bool = False
+    plain: bool = False
 
     @property
     def is_local(self) -> bool:
@@ -66,12 +68,13 @@ def resolve(model: Model, text: str) -> Path:
         if not field.is_relation or name == getattr(field, "attname", "") != field.name:
             lookups.append(_name(owner, field, name))
             _refuse_rest(owner, field, name, rest)
-            return Path(text, "__".join(lookups), root, None, rest)
+            plain = isinstance(field, _SCALARS)
+            return Path(text, "__".join(lookups), root, None, rest, plain=plain)
         related: Model = field.related_model
         if not rest:
             return _to_instance(text, lookups, field, root, related)
         if rest == rest[:1] and _is_stored(field, rest[0]):
-            return Path(text, "__".join([*lookups, field.attname]), root)
+            return Path(text, "__".join([*lookups, field.attname]), root, plain=True)
         lookups.append(field.name)
         owner = related
     raise AssertionError(text)
