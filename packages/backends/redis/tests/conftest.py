@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from typing import Any
 
+import hiredis
 import pytest
 
 from tiercel.spi import STAMPS_OFFSET, BackendLocation, Begin, Command, Fill, Granted, Key
-from tiercel.testing.servers import RedisCluster, RedisServer
+from tiercel.testing.servers import HOST, RedisCluster, RedisServer
 from tiercel_redis.backend import RedisBackend
 
 _prefixes = (f"test{number}" for number in itertools.count())
@@ -62,6 +66,59 @@ class Caller:
             self._runner.close()
 
 
+def raw(value: Any) -> bytes:
+    """Return a value as a server writes it; an exception as an error."""
+    if isinstance(value, bytes):
+        return b"$%d\r\n%b\r\n" % (len(value), value)
+    if isinstance(value, bool):
+        return b"#t\r\n" if value else b"#f\r\n"
+    if isinstance(value, int):
+        return b":%d\r\n" % value
+    if isinstance(value, float):
+        return b",%b\r\n" % str(value).encode()
+    if isinstance(value, list):
+        return b"*%d\r\n%b" % (len(value), b"".join(map(raw, value)))
+    if isinstance(value, dict):
+        pairs = b"".join(raw(part) for pair in value.items() for part in pair)
+        return b"%%%d\r\n%b" % (len(value), pairs)
+    return b"-%b\r\n" % str(value).encode() if isinstance(value, Exception) else b"$-1\r\n"
+
+
+class Stranger:
+    """A server that tells its past as Redis does, and gives to all else what it is told to."""
+
+    def __init__(self) -> None:
+        self.answer(None)
+        self._listener = socket.create_server((HOST, 0))
+        self.address = f"{HOST}:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def answer(self, *replies: Any) -> None:
+        """Give these replies in turn, again and again."""
+        self._replies = itertools.cycle([raw(reply) for reply in replies])
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        asked = hiredis.Reader()
+        with connection, suppress(OSError):
+            while data := connection.recv(65536):
+                asked.feed(data)
+                answers = []
+                while (command := asked.gets()) is not False:
+                    told = command[:2] == [b"INFO", b"replication"]
+                    answers.append(raw(b"role:master") if told else next(self._replies))
+                connection.sendall(b"".join(answers))
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[RedisServer]:
     with RedisServer() as running:
@@ -103,3 +160,10 @@ def call(request: pytest.FixtureRequest, url: str, open_caller: Callable[..., Ca
 @pytest.fixture(params=["threads", "asyncio"])
 def asynchronous(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "asyncio")
+
+
+@pytest.fixture
+def strange() -> Iterator[Stranger]:
+    """A server whose replies the test makes up."""
+    with closing(Stranger()) as server:
+        yield server

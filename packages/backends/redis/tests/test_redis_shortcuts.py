@@ -28,6 +28,7 @@ from tiercel.spi import (
 )
 from tiercel.testing.servers import HOST, RedisServer
 from tiercel_redis.lives import Lives
+from tiercel_redis.names import Names
 from tiercel_redis.shortcuts import Shortcuts
 
 Caller = Any  # conftest.py, which tests cannot import
@@ -105,7 +106,7 @@ def test_commands_when_they_ask_for_more_then_the_short_way_is_not_theirs() -> N
     key = Key("k", ("s",), "k")
     lives = Lives()
     lives.note(key.scopes, 1e6, time.monotonic())
-    ways = Shortcuts(lives).of
+    ways = Shortcuts(Names("tiercel", spread=False), lives).of
     begin, fill = Begin(key, 5.0, 60.0, token=b"t" * 16), Fill(key, b"t" * 16, b"p", 30.0)
     more_of_begin: dict[str, Any] = {
         "floor": 1.0,

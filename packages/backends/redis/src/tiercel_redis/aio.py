@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as SlowError
 
 from tiercel_redis.conductor import Node, Outcome, Shipment, Step, Steps
 from tiercel_redis.connections import ASYNCIO, open_pool
-from tiercel_redis.failures import TRANSPORT_ERRORS
+from tiercel_redis.failures import TRANSPORT_ERRORS, Misunderstood
 from tiercel_redis.lineage import Lineages
 from tiercel_redis.options import Settings
 from tiercel_redis.pipes import Answers, Pipe
@@ -160,6 +160,9 @@ class Links:
                 step = steps.send(await self._perform(step))
         except StopIteration as end:
             return end.value
+        except Misunderstood:
+            await self.close()
+            raise
 
     async def _perform(self, step: Step) -> Sequence[Outcome]:
         if step.pause:

@@ -1,27 +1,30 @@
 """Decides what is sent where and what happens after trouble; no I/O here.
 
 Steps are yielded to a driver, threads or asyncio, which sends back one outcome per shipment. All
-commands may be repeated: a repeated `Begin` finds its own lease, a repeated `Fill` is refused,
-and a repeated drop draws new stamps.
+commands may be repeated: a repeated `Begin` finds its own lease, a repeated `Fill` is refused, a
+repeated `Overwrite` sets the same again, and a repeated drop draws new stamps.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Generator, Iterable, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from msgspec import Struct
 from redis.exceptions import (
     AskError,
     ClusterDownError,
+    InvalidResponse,
     MovedError,
     NoScriptError,
     TryAgainError,
 )
 
 from tiercel.spi import Clear, Command, Poll, Polled
+from tiercel_redis.decoding import scanned, taken_apart
 from tiercel_redis.failures import failure, is_lost
 from tiercel_redis.names import CHANNELS
 from tiercel_redis.options import Address, Settings
@@ -30,6 +33,7 @@ from tiercel_redis.scripts import Script
 from tiercel_redis.topology import CLUSTER_SLOTS, Topology
 from tiercel_redis.wire import Wire
 
+Made = TypeVar("Made")
 Node = Address | None
 """A server of a Cluster; None where there is only one."""
 
@@ -150,7 +154,7 @@ class Conductor:
                 yield Step(pause=pause)
             yield from self._learn(deadline)
             yield from self._try(waiting, plan.patient)
-        return plan.decode([cast("Sequence[Any]", attempt.replies) for attempt in attempts])
+        return self._take_apart(plan.decode, [attempt.replies for attempt in attempts])
 
     def _try(self, attempts: Iterable[Attempt], patient: bool) -> Steps:
         """Send each attempt once, those for one server in one shipment."""
@@ -221,16 +225,23 @@ class Conductor:
         error: Exception = ConnectionError("no node knows an owner for every slot in use")
         for node in self._topology.candidates():
             (outcome,) = yield Step((Shipment(node, CLUSTER_SLOTS, 1),))
-            problem = first_error(outcome)
-            if problem is None:
-                if self._topology.learn(cast("Sequence[Any]", outcome)[0], node):
-                    self._outdated = False
-                    return
-            else:
-                error = problem
+            error = self._learn_from(self._topology, outcome, node) or error
+            if not self._outdated:
+                return
             if time.monotonic() > deadline:
                 break
         raise self._failure(error)
+
+    def _learn_from(self, topology: Topology, outcome: Outcome, node: Address) -> Exception | None:
+        """Take over the map that a node sent; returns what was wrong with the reply."""
+        problem = first_error(outcome)
+        if problem is not None:
+            return problem
+        try:
+            self._outdated = not taken_apart(partial(topology.learn, asked=node), outcome)
+        except InvalidResponse as strange:
+            return strange
+        return None
 
     def _poll(self, command: Poll) -> Steps:
         """Look at every channel; if nothing is new, wait for a message and look again."""
@@ -258,7 +269,7 @@ class Conductor:
             cursor = b"0"
             while True:
                 scan = pack("SCAN", cursor, "MATCH", self._pattern(prefix), "COUNT", "1000")
-                ((cursor, found),) = yield from self._ask(node, [scan])
+                cursor, found = self._take_apart(scanned, (yield from self._ask(node, [scan])))
                 yield from self._ask(node, self._unlinks(found))
                 if cursor == b"0":
                     break
@@ -285,6 +296,12 @@ class Conductor:
         if (error := first_error(outcome)) is not None:
             raise self._failure(error)
         return outcome
+
+    def _take_apart(self, decode: Callable[[Any], Made], replies: Any) -> Made:
+        try:
+            return taken_apart(decode, replies)
+        except InvalidResponse as error:
+            raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> Exception:
         return failure(error, self._settings.label, self._settings.timeout)

@@ -12,6 +12,7 @@ from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     ConnectionError,  # noqa: A004
+    InvalidResponse,
     OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
@@ -32,6 +33,13 @@ _PART_OF_CLUSTER = re.compile(r"\b(MOVED|CROSSSLOT)\b")
 _NOT_FOUND = (redis.sentinel.MasterNotFoundError, redis.asyncio.sentinel.MasterNotFoundError)
 _CLIENTS = re.compile(r"(?: :|,) <redis\b")
 _END_OF_CLIENT = ")>)>)> - "
+
+
+class Misunderstood(BackendUnavailable):
+    """What was answered is no answer to what was asked, so it is not known what was done.
+
+    Nor is it known whether what comes next over the same connections is what it seems to be.
+    """
 
 
 def is_lost(error: BaseException) -> bool:
@@ -73,6 +81,8 @@ def failure(error: BaseException, label: str, timeout: float) -> BackendError:
         return BackendUnavailable(f"{label} did not answer within {timeout:g} s")
     if isinstance(error, (AuthenticationError, AuthorizationError)):
         return BackendUnavailable(f"{label} does not accept these credentials: {error}")
+    if isinstance(error, InvalidResponse):
+        return Misunderstood(f"{label} does not answer as Redis does: {error}")
     if not isinstance(error, ResponseError):
         why = _not_found(error) if isinstance(error, _NOT_FOUND) else error
         return BackendUnavailable(f"{label} is unreachable: {why}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from tiercel.spi import STAMP_BYTES, STAMPS_OFFSET, Index, Key, ListEntries, Listing, Probe
 from tiercel_redis import scripts
+from tiercel_redis.decoding import an, values
 from tiercel_redis.names import Names, index_names, value_name
 from tiercel_redis.resp import Call, Plan, Request, milliseconds, pack
 
@@ -30,10 +31,11 @@ def plan_listing(names: Names, command: ListEntries) -> Plan:
         entries: list[tuple[str, bytes]] = []
         complete, following = True, list(cursors)
         for tag, ((cursor, found, whole),) in zip(open_tags, replies, strict=True):
-            following[tag] = ENDED if cursor == b"0" else cursor.decode()
-            complete = complete and bool(whole)
-            texts, notes = found[::2], found[1::2]
-            entries += [(text.decode(), note) for text, note in zip(texts, notes, strict=True)]
+            following[tag] = ENDED if cursor == b"0" else str(int(an(bytes, cursor)))
+            complete = complete and bool(an(int, whole))
+            texts, notes = an(list, found)[::2], found[1::2]
+            pairs = zip(texts, notes, strict=True)
+            entries += [(text.decode(), an(bytes, note)) for text, note in pairs]
         more = any(cursor != ENDED for cursor in following)
         return Listing(entries, ",".join(following) if more else "", complete)
 
@@ -72,11 +74,11 @@ def plan_probe(names: Names, command: Probe, batches: Sequence[tuple[int, Sequen
     def decode(replies: Sequence[Sequence[Any]]) -> list[bool]:
         live: dict[int, bool] = {}
         for (_, numbers), scopes, answer in zip(batches, wanted, replies, strict=True):
-            stamps = dict(zip(scopes, answer[-1], strict=True))
+            stamps = dict(zip(scopes, values(answer[-1], len(scopes)), strict=True))
             for number, carried in zip(numbers, answer, strict=False):
                 current = [stamps[scope] or b"" for scope in command.keys[number].scopes]
                 joined = b"".join(stamp[:STAMP_BYTES] for stamp in current)
-                live[number] = all(current) and carried == joined
+                live[number] = all(current) and an(bytes, carried) == joined
         return [live[number] for number in range(len(command.keys))]
 
     return Plan(requests, decode)

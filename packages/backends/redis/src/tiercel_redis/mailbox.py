@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from tiercel.spi import BackendUnavailable, Mailbox
 from tiercel_redis.connections import THREADS, open_pool
+from tiercel_redis.decoding import message, subscribed, taken_apart
 from tiercel_redis.failures import TRANSPORT_ERRORS, failure
 from tiercel_redis.options import Address, Settings
 from tiercel_redis.resp import pack
+
+Made = TypeVar("Made")
 
 SLICE = 0.25
 """Seconds after which a waiting `receive` notices that its mailbox was closed."""
@@ -32,7 +35,7 @@ class RedisMailbox(Mailbox):
         try:
             self._connection.connect()
             self._connection.send_packed_command((pack("SUBSCRIBE", channel),), check_health=False)
-            self._read()
+            self._read(subscribed)
         except TRANSPORT_ERRORS as error:
             raise self._lost(error) from error
 
@@ -43,7 +46,7 @@ class RedisMailbox(Mailbox):
         with self._receiving:
             try:
                 while self._can_read(0.0 if texts else deadline - time.monotonic()):
-                    texts[self._read()[2].decode()] = None
+                    texts[self._read(message)] = None
             except TRANSPORT_ERRORS as error:
                 raise self._lost(error) from error
         return list(texts)
@@ -65,9 +68,9 @@ class RedisMailbox(Mailbox):
                 return False
         raise BackendUnavailable("the mailbox is closed; open another")
 
-    def _read(self) -> Any:
+    def _read(self, decode: Callable[[Any], Made]) -> Made:
         # Under RESP3 a message is a push, which redis-py hands out only when asked to.
-        return self._connection.read_response(push_request=True)
+        return taken_apart(decode, self._connection.read_response(push_request=True))
 
     def _lost(self, error: Exception) -> BackendUnavailable:
         self._connection.disconnect()

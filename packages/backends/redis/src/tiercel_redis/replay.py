@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from tiercel.spi import Replay
+from tiercel_redis.decoding import done
 from tiercel_redis.lives import Lives
 from tiercel_redis.names import CHANNELS, Names, claim_name, lease_name, value_name
 from tiercel_redis.resp import Argument, Call, Plan, Request
@@ -27,7 +28,7 @@ def plan_replay(names: Names, lives: Lives, command: Replay) -> Plan:
     """Return what a `Replay` sends: one script on each channel, whose message has all names."""
     tags = [CHANNELS.index(channel) for channel in command.channels]
     requests = [Request(tag, call=_call(names, lives, tag, command.names)) for tag in tags]
-    return Plan(requests, lambda _: None, patient=len(requests) > 1)
+    return Plan(requests, done, patient=len(requests) > 1)
 
 
 def _call(names: Names, lives: Lives, tag: int, announced: Sequence[str]) -> Call:

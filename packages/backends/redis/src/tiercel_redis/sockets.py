@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 import hiredis
 from redis.exceptions import ConnectionError as LostError
-from redis.exceptions import InvalidResponse
+from redis.exceptions import InvalidResponse, ResponseError
 from redis.exceptions import TimeoutError as SlowError
 
 BUFFER: Final = 65_536
@@ -47,7 +47,10 @@ def open_reader(connection: Any, failed: Callable[[], object]) -> Any:
 
     def error(text: str) -> Exception:
         failed()
-        found = parse(text)
+        try:
+            found = parse(text)
+        except Exception:  # where to go on, in words that redis-py does not understand
+            found = ResponseError(text)
         found.status_code = text.partition(" ")[0]  # redis-py 6 keeps it to itself
         return cast("Exception", found)
 

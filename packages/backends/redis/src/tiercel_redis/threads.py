@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as SlowError
 
 from tiercel_redis.conductor import Node, Outcome, Shipment, Step, Steps
 from tiercel_redis.connections import THREADS, open_pool
-from tiercel_redis.failures import TRANSPORT_ERRORS, is_lost, is_useless
+from tiercel_redis.failures import TRANSPORT_ERRORS, Misunderstood, is_lost, is_useless
 from tiercel_redis.lineage import Lineages
 from tiercel_redis.options import Settings
 from tiercel_redis.sockets import Socket
@@ -166,6 +166,9 @@ class Lines:
                 step = steps.send(self._perform(step))
         except StopIteration as end:
             return end.value
+        except Misunderstood:
+            self.close()
+            raise
 
     def _perform(self, step: Step) -> Sequence[Outcome]:
         if step.pause:

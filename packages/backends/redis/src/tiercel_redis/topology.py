@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+from redis.exceptions import InvalidResponse
+
+from tiercel_redis.decoding import an
 from tiercel_redis.names import SLOTS
 from tiercel_redis.options import Address
 from tiercel_redis.resp import pack
@@ -42,15 +45,21 @@ class Topology:
             if candidate == slot:
                 self._owners = self._owners | {tag: node}
 
-    def learn(self, reply: Sequence[Any], asked: Address) -> bool:
+    def learn(self, replies: Sequence[Any], asked: Address) -> bool:
         """Take over the reply to `CLUSTER SLOTS`; returns whether it covers every tag."""
         owners = {}
-        for first, last, primary, *_ in reply:
+        for first, last, (host, port, *_), *_ in an(list, replies[0]):
             for tag, slot in enumerate(SLOTS):
                 if first <= slot <= last:
                     # A node that does not know its own name leaves the host empty.
-                    owners[tag] = ((primary[0] or b"").decode() or asked[0], primary[1])
+                    owners[tag] = ((host or b"").decode() or asked[0], _checked(port))
         if len(owners) < len(SLOTS):
             return False
         self._owners = owners
         return True
+
+
+def _checked(port: Any) -> int:
+    if not 0 < an(int, port) < 65_536:
+        raise InvalidResponse(f"no server listens on port {port}")
+    return cast("int", port)
