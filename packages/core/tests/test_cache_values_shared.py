@@ -81,3 +81,50 @@ def test_values_when_only_read_by_hand_are_served_from_memory() -> None:
 
     wait_until(is_read_from_memory)
     cache.close()
+
+
+def asked_by(cache: Cache, *values: tuple[str, Any]) -> list[str]:
+    """Set values; return the names of the commands which that took."""
+    backend: Any = cache.engine.backend
+    before = len(backend.commands)
+    for key, value in values:
+        cache.set(key, value)
+    kinds = [type(each).__name__ for each in backend.commands[before:]]
+    return [kind for kind in kinds if kind != "Poll"]
+
+
+def test_set_when_the_stamps_are_known_takes_one_command(tiers: Stage) -> None:
+    """The first value that is set brings them, for any key."""
+    assert asked_by(tiers.cache, ("a", 1)) == ["Begin", "Fill"]
+    assert asked_by(tiers.cache, ("a", 2), ("b", 3)) == ["Overwrite", "Overwrite"]
+    assert tiers.process().get_many(["a", "b"]) == {"a": 2, "b": 3}
+
+
+def test_set_when_all_was_cleared_elsewhere_is_stored_nevertheless(tiers: Stage) -> None:
+    """It learns of the new stamps by the way, and once."""
+    other = tiers.process()
+    tiers.cache.set("a", 1)
+    other.clear()
+    assert asked_by(tiers.cache, ("a", 2)) == ["Overwrite", "Begin", "Fill"]
+    assert asked_by(tiers.cache, ("a", 3)) == ["Overwrite"]
+    assert other.get("a") == 3
+
+
+def test_set_when_the_value_is_computed_meanwhile_stays(tiers: Stage) -> None:
+    """Whoever began earlier brings an older value, which is not stored."""
+    other = tiers.process()
+    tiers.cache.set("b", 0)
+
+    def compute() -> str:
+        assert asked_by(tiers.cache, ("a", "set")) == ["Overwrite"]
+        return "computed"
+
+    assert other.get_or_set("a", compute) == "computed"
+    assert [cache.get("a") for cache in (tiers.cache, tiers.process())] == ["set", "set"]
+
+
+def test_set_when_the_shared_tier_fails_says_so(tiers: Stage) -> None:
+    """Nobody is served what was not stored, and no error reaches the caller."""
+    tiers.cache.set("a", 1)
+    tiers.store.unreachable = True
+    assert tiers.cache.set("a", 2) is False

@@ -73,6 +73,11 @@ class Threads(Dispatcher):
             thread.join(timeout)
 
 
+class ClosesWithoutLimit(Threads):
+    def close(self, timeout: float) -> None:
+        super().close(PLENTY)
+
+
 class CollapsesRunning(Threads):
     """Leaves out what is being done already."""
 
@@ -188,6 +193,7 @@ IN_PROCESS: dict[type[Dispatcher], str] = {
     GivesUpInvalidations: "test_invalidations_in_any_number_are_all_performed",
     SwallowsWhatComesLate: "test_task_after_close_is_refused_or_performed",
     ForgetsAtClose: "test_close_finishes_what_was_accepted",
+    ClosesWithoutLimit: "test_close_when_its_time_is_over_leaves_what_still_runs",
     BelievesInItsParentsThreads: "test_fork_has_a_dispatcher_that_works",
 }
 

@@ -31,6 +31,17 @@ class BelongsToItsParent(SimulatedBackend):
         return super().execute(command)
 
 
+class ClosesForGood(SimulatedBackend):
+    _closed = False
+
+    def close(self) -> None:
+        self._closed = True
+
+    def execute(self, command: Any) -> Any:
+        assert not self._closed, "the connection is closed"
+        return super().execute(command)
+
+
 class BelongsToItsFirstLoop(SimulatedBackend):
     """Its connections are those of the event loop that came first."""
 
@@ -73,6 +84,7 @@ class HasNoPatience(SimulatedBackend):
 
 MUTANTS: dict[type[SimulatedBackend], tuple[str, Mode]] = {
     BelongsToItsParent: ("test_fork_has_a_backend_that_works", "sync"),
+    ClosesForGood: ("test_backend_that_was_closed_opens_again", "sync"),
     BelongsToItsFirstLoop: ("test_event_loops_come_and_go_and_run_beside_each_other", "async"),
     LeavesReplies: ("test_reply_to_a_command_that_was_cancelled_is_nobody_elses", "async"),
     HasNoPatience: ("test_mailbox_waits_for_a_wake_as_long_as_it_is_told_to", "sync"),

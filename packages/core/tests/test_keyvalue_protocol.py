@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
 
-from tiercel.contracts.backend import Backend, Begin, DropKey, Granted, Held, Read, Release
+from packages.core.tests.stores import WithAdd
+from tiercel.contracts.backend import Backend, Begin, DropKey, Granted, Read
 from tiercel.engine.keyvalue import SKEW, adapt
 from tiercel.errors import BackendUnavailable
 from tiercel.testing import BackendConformance, DictBackend, VirtualClock
 from tiercel.testing.conformance.tier import LONG, Tier
-
-
-class WithAdd(DictBackend):
-    """A dict that can store only what is absent."""
-
-    def add(self, key: str, value: bytes, ttl: float) -> bool:
-        if self.get(key) is not None:
-            return False
-        self.set(key, value, ttl)
-        return True
 
 
 class WithAsyncBulk(DictBackend):
@@ -29,39 +19,6 @@ class WithAsyncBulk(DictBackend):
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         return [self.get(key) for key in keys]
-
-
-class SwallowsDeletes(DictBackend):
-    """Reports a delete that did not happen."""
-
-    def delete(self, key: str) -> None:
-        pass
-
-
-class Truncates(DictBackend):
-    """Keeps the first 64 kB."""
-
-    def set(self, key: str, value: bytes, ttl: float) -> None:
-        super().set(key, value[:65_536], ttl)
-
-
-class ReadsStale(DictBackend):
-    """Serves each key as it was when it was read first."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        super().__init__(clock)
-        self._near: dict[str, bytes] = {}
-
-    def get(self, key: str) -> bytes | None:
-        found = super().get(key)
-        return found and self._near.setdefault(key, found)
-
-
-class MixesBulk(DictBackend):
-    """Replies in the order of the alphabet."""
-
-    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        return [self.get(key) for key in sorted(keys)]
 
 
 class CannotDelete:
@@ -107,63 +64,9 @@ class TestAsyncStore(BackendConformance):
         self.clock.advance(seconds)
 
 
-class Kit(BackendConformance):
-    __test__ = False
-
-
-@pytest.mark.parametrize(
-    ("store", "name"),
-    [
-        (SwallowsDeletes, "test_drop_key_removes_the_entry_and_says_so"),
-        (Truncates, "test_payload_of_any_size_comes_back_whole"),
-        (ReadsStale, "test_drop_of_a_partition_covers_its_entries_only"),
-        (MixesBulk, "test_begin_when_stamps_exist_keeps_them"),
-    ],
-)
-def test_wrong_store_fails_the_kit(store: type[DictBackend], name: str) -> None:
-    """What the adapter cannot make good is found."""
-    clock = VirtualClock()
-    test: Any = getattr(Kit(), name)
-    test(Tier(adapt(DictBackend(clock), clock), advance=clock.advance))
-    with pytest.raises(AssertionError):
-        test(Tier(adapt(store(clock), clock), advance=clock.advance))
-
-
-def test_store_that_swallows_deletes_serves_nothing_dropped(clock: VirtualClock) -> None:
-    """The stamp of the key drops the entry, whatever became of its bytes."""
-    tier = Tier(adapt(SwallowsDeletes(clock), clock))
-    tier.store(tier.key(), b"old")
-    tier.run(DropKey(tier.key()))
-    assert tier.value(tier.key()) is None
-
-
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock()
-
-
-def test_lease_where_the_store_can_add_is_held(clock: VirtualClock) -> None:
-    """The second caller waits, the holder fills, and the lease expires by itself."""
-    tier = Tier(adapt(WithAdd(clock), clock))
-    key = tier.key()
-    granted = tier.take(key, lease=10.0)
-    held = tier.run(Begin(key, LONG, LONG))
-    assert isinstance(held, Held)
-    assert (held.token, held.remaining) == (granted.token, 10.0)
-    clock.advance(11.0)
-    assert isinstance(tier.run(Begin(key, LONG, LONG)), Granted)
-    assert tier.fill(key, granted, b"late") is False
-
-
-def test_lease_where_the_store_can_add_is_not_released_by_strangers(clock: VirtualClock) -> None:
-    """A token is compared before the lease is given back."""
-    tier = Tier(adapt(WithAdd(clock), clock))
-    key = tier.key()
-    granted = tier.take(key)
-    tier.run(Release(key, bytes(len(granted.token))))
-    assert isinstance(tier.run(Begin(key, LONG, LONG)), Held)
-    tier.run(Release(key, granted.token))
-    assert isinstance(tier.run(Begin(key, LONG, LONG)), Granted)
 
 
 def test_any_stamp_that_is_lost_makes_the_entry_unreadable_for_good(clock: VirtualClock) -> None:

@@ -71,6 +71,7 @@ from tiercel.contracts.key_field import (
 )
 from tiercel.contracts.key_value import KeyValueStore
 from tiercel.contracts.observer import Observer, ObserverSpec
+from tiercel.contracts.overwrite import Overwrite
 from tiercel.contracts.position import Announcement, Polled, Position
 from tiercel.contracts.reversal import Replay, Revertible
 from tiercel.contracts.sizes import PROVENANCE_BYTES, TOMBSTONE, TOMBSTONE_LIFE
@@ -199,6 +200,7 @@ __all__ = [
     "ObserverSpec",
     "Operation",
     "OperationKind",
+    "Overwrite",
     "Part",
     "Poll",
     "Polled",

@@ -171,6 +171,13 @@ def setter(world: World, node: Node, key: str = KEY) -> None:
     world.add(f"set {node.name}", steps(), node)
 
 
+def know_stamps(world: World, node: Node, key: str = KEY) -> None:
+    """Have a process know the stamps of a key without a value: it has set it, and dropped it."""
+    call = node.call(key)
+    world.before(manual.put(node.subject, call, 0, None), node)
+    world.before(drop.drop_key(node.subject, call), node)
+
+
 def updater(world: World, node: Node, key: str = KEY) -> None:
     """Somebody adds one to the value."""
 

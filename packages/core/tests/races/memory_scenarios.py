@@ -6,6 +6,7 @@ from packages.core.tests.races.actors import (
     dropper,
     event,
     follow,
+    know_stamps,
     late_reader,
     poller,
     reader,
@@ -134,6 +135,15 @@ def memory_replaced(world: World, what: str) -> None:
     else:
         refresher(world, node, changes=True)
     reader(world, node)
+
+
+@scenario("H2")
+def memory_set_outright(world: World) -> None:
+    """A process replaces what another holds in memory, and takes no lease for it."""
+    other = world.node("x")
+    know_stamps(world, other)
+    _followed(world)
+    setter(world, other)
 
 
 @scenario("H2", long=True)

@@ -47,9 +47,11 @@ from packages.core.tests.races.wrong_tiers import (
     IgnoresGeneration,
     IgnoresTheFence,
     KeepsLease,
+    LeavesTheLease,
     LooksOnlyOnce,
     MintsAtFill,
     OverwritesBlindly,
+    OverwritesInSilence,
     StampsAtFill,
     WakesNobody,
 )
@@ -84,6 +86,8 @@ MUTANTS = (
         patches=[(FunctionTable, "drop_reservations_of", does_nothing)],
     ),
     Mutant("a refresh overwrites blindly", "H2", "refresh_key", "P1", OverwritesBlindly),
+    Mutant("an overwrite leaves the lease", "H2", "set_outright_key", "P1", LeavesTheLease),
+    Mutant("an overwrite is silent", "H2", "memory_set_outright", "P2", OverwritesInSilence),
     Mutant(
         "an update waits for nobody and overwrites blindly",
         "H2",

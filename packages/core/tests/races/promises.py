@@ -18,6 +18,7 @@ from tiercel.contracts.backend import (
     Held,
     Release,
 )
+from tiercel.contracts.overwrite import Overwrite
 from tiercel.contracts.reversal import Replay
 from tiercel.engine.state import Outcome
 from tiercel.events import Status, Tier
@@ -170,7 +171,7 @@ class Promises:
         """Note which leases end, and how often the fence of the function has changed."""
         if isinstance(command, DropScopes):
             self._fences += any(scope.name.endswith(FENCE) for scope in command.scopes)
-        elif isinstance(command, DropKey):
+        elif isinstance(command, DropKey) or (isinstance(command, Overwrite) and reply):
             self.lease_lost(command.key.text)
         elif isinstance(command, Replay):
             self._fences += any(name.endswith(FENCE) for name in command.names)

@@ -18,6 +18,7 @@ from packages.core.tests.races.actors import (
     evictor,
     follow,
     killer,
+    know_stamps,
     marker,
     reader,
     refresher,
@@ -27,7 +28,7 @@ from packages.core.tests.races.actors import (
     warm,
 )
 from packages.core.tests.races.scenes import scenario
-from packages.core.tests.races.world import LEASE, World
+from packages.core.tests.races.world import LEASE, Node, World
 from tiercel.contracts.backend import DropScopes
 from tiercel.engine.refresh import QUEUED_LEASE
 from tiercel.policy import make_policy
@@ -176,11 +177,19 @@ def rule_refreshes_through_eviction(world: World) -> None:
 
 
 @scenario("H2", "key", "partition")
-def set_by_hand(world: World, what: str) -> None:
+def set_by_hand(world: World, what: str, node: Node | None = None) -> None:
     """A value is set by hand, while it is computed and dropped."""
     reader(world, world.node("a"))
-    setter(world, world.node("s"))
+    setter(world, node or world.node("s"))
     dropper(world, world.node("x"), what)
+
+
+@scenario("H2", "key", "partition", "function")
+def set_outright(world: World, what: str) -> None:
+    """The same by a process that knows the stamps, so takes no lease unless they are dropped."""
+    know_stamps(world, node := world.node("s"))
+    set_by_hand(world, what, node)
+    reader(world, world.node("b"))
 
 
 @scenario("H2", "key", "partition", long=True)

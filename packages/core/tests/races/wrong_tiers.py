@@ -19,6 +19,7 @@ from tiercel.contracts.backend import (
     Reading,
 )
 from tiercel.contracts.index import Index
+from tiercel.contracts.overwrite import Overwrite
 from tiercel.contracts.reversal import Replay
 from tiercel.stamps import join_stamps
 from tiercel.testing import SimulatedBackend
@@ -72,6 +73,27 @@ class OverwritesBlindly(SimulatedBackend):
         if command.announce:
             self._put(f"value/{command.key.text}", command.payload, command.life)
         return super()._fill(command) or command.announce
+
+
+class LeavesTheLease(SimulatedBackend):
+    """Stores a caller's own value, and lets whoever is computing store another over it."""
+
+    def _overwrite(self, command: Overwrite) -> bool:
+        lease = self._cells.get(f"lease/{command.key.text}")
+        stored = super()._overwrite(command)
+        if stored and lease is not None:
+            self._cells[f"lease/{command.key.text}"] = lease
+        return stored
+
+
+class OverwritesInSilence(SimulatedBackend):
+    """Stores a caller's own value, and tells nobody who holds the one before in memory."""
+
+    def _overwrite(self, command: Overwrite) -> bool:
+        told = self._stream
+        stored = super()._overwrite(command)
+        self._stream = told
+        return stored
 
 
 class FillsWithoutLease(SimulatedBackend):

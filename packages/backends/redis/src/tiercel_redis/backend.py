@@ -55,7 +55,7 @@ class RedisBackend(Revertible, Backend):
         self._lineages = Lineages(lambda: self.reverted())
         self._lines = Lines(settings, self._lineages)
         self._links = Links(settings, self._lineages)
-        self._shortcuts = {} if clustered else Shortcuts(self._wire.lives).of
+        self._shortcuts = {} if clustered else Shortcuts(self._names, self._wire.lives).of
         self._line = self._lines.line(None)
         self._facts: Mapping[str, str] | None = None
         _BACKENDS.add(self)

@@ -22,6 +22,7 @@ CAPABILITIES = frozenset(
         Capability.INDEX,
         Capability.NATIVE_TTL,
         Capability.CLAIM,
+        Capability.OVERWRITE,
     }
 )
 

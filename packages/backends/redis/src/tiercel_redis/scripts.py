@@ -31,7 +31,7 @@ def script(*parts: str) -> Script:
 
 
 # The factors are those of `tiercel_redis.lives`.
-_EXTEND = """
+EXTEND = """
 local function extend(name, life)
   local left = call('PTTL', name)
   if left >= 0 and left < life * 1.125 then call('PEXPIRE', name, math.floor(life * 1.25)) end
@@ -56,7 +56,7 @@ end
 """
 
 # A server that does not let the user publish wakes nobody; waiters then go by their timers.
-_WAKE = """
+WAKE = """
 local function wake(lease, scopes, channel, text)
   if #lease <= 17 + 16 * scopes then return end
   local first = 18 + 16 * scopes
@@ -124,7 +124,7 @@ call('SET', KEYS[2], token .. generation .. '\\n' .. fence .. waiters, 'PX', ARG
 return {'granted', token, 0, unpack(stamps)}
 """
 
-BEGIN = script(_EXTEND, _MINT, _UNFENCED, _BEGIN_READ, _BEGIN, _GRANT)
+BEGIN = script(EXTEND, _MINT, _UNFENCED, _BEGIN_READ, _BEGIN, _GRANT)
 
 # A claim is the token (16 bytes), `r`, `d` or `f` for running, done or failed, the stamps of its
 # generation and the type of the error. It has to be there until its end, so that a server that
@@ -143,7 +143,7 @@ call('SET', claim, token .. 'r' .. generation, 'PX', claimed_for)
 """
 
 BEGIN_CLAIMED = script(
-    _EXTEND, _MINT, _UNFENCED, _TAKE_CLAIM, _BEGIN_READ, _BEGIN, _CHECK_CLAIM, _GRANT
+    EXTEND, _MINT, _UNFENCED, _TAKE_CLAIM, _BEGIN_READ, _BEGIN, _CHECK_CLAIM, _GRANT
 )
 
 # KEYS value, lease, stream, draft, stamps to extend
@@ -156,7 +156,7 @@ if not held or string.sub(held, 1, 16) ~= ARGV[1] then
 end
 """
 
-_STORE = """
+STORE = """
 local stored = store()
 call('DEL', KEYS[2])
 wake(held, ARGV[3], ARGV[4], ARGV[5])
@@ -165,12 +165,12 @@ for i = 5, #KEYS do extend(KEYS[i], tonumber(ARGV[2])) end
 if ARGV[6] ~= '' then announce(KEYS[3], ARGV[5], ARGV[6]) end
 """
 
-_SMALL = """
+STORE_SMALL = """
 local function discard() end
 local function store() return redis.pcall('SET', KEYS[1], ARGV[7], 'PX', ARGV[2]) end
 """
 
-_DRAFTED = """
+STORE_DRAFTED = """
 local function discard() call('UNLINK', KEYS[4]) end
 local function store()
   local renamed = redis.pcall('RENAME', KEYS[4], KEYS[1])
@@ -179,8 +179,9 @@ local function store()
 end
 """
 
-FILL = script(_EXTEND, _WAKE, ANNOUNCE, _SMALL, _CLAIM, _STORE, "return 1")
-FILL_DRAFT = script(_EXTEND, _WAKE, ANNOUNCE, _DRAFTED, _CLAIM, _STORE, "return 1")
+FILL = script(EXTEND, WAKE, ANNOUNCE, STORE_SMALL, _CLAIM, STORE, "return 1")
+FILL_DRAFT = script(EXTEND, WAKE, ANNOUNCE, STORE_DRAFTED, _CLAIM, STORE, "return 1")
+
 
 # KEYS lease, claim; ARGV token, lease, claim
 RENEW = script("""
@@ -202,7 +203,7 @@ return 1
 
 # KEYS lease, claim; ARGV token, number of scopes, wake channel, text, whether the claim goes, too
 RELEASE = script(
-    _WAKE,
+    WAKE,
     """
 local held = call('GET', KEYS[1])
 if held and string.sub(held, 1, 16) == ARGV[1] then
@@ -217,7 +218,7 @@ return 1
 # KEYS value, lease, stream, claim
 # ARGV number of scopes, wake channel, text, nonce, tombstone, its life
 DROP_KEY = script(
-    _WAKE,
+    WAKE,
     ANNOUNCE,
     """
 local buried = call('GETRANGE', KEYS[1], 0, 7) == '\\0dropped'
@@ -249,7 +250,7 @@ DROP_SCOPES = script(ANNOUNCE, _DROP_SCOPES)
 
 # KEYS stamps; ARGV random, life
 MINT = script(
-    _EXTEND,
+    EXTEND,
     _MINT,
     """
 if #KEYS == 0 then return {} end
@@ -306,8 +307,8 @@ fence = seal(fence)
 
 # KEYS as for BEGIN, then fence, index, notes; ARGV as for BEGIN, random bytes for the fence last
 _INDEXED_READ = (_RENEW_INDEX, _TAKE_INDEX, _BEGIN_READ, _FENCED, _BEGIN)
-BEGIN_INDEXED = script(_EXTEND, _MINT, *_INDEXED_READ, _GRANT)
-BEGIN_CLAIMED_INDEXED = script(_EXTEND, _MINT, _TAKE_CLAIM, *_INDEXED_READ, _CHECK_CLAIM, _GRANT)
+BEGIN_INDEXED = script(EXTEND, _MINT, *_INDEXED_READ, _GRANT)
+BEGIN_CLAIMED_INDEXED = script(EXTEND, _MINT, _TAKE_CLAIM, *_INDEXED_READ, _CHECK_CLAIM, _GRANT)
 
 _CHECK_FENCE = """
 local fence, at = call('GET', barrier), 18 + 16 * ARGV[3]
@@ -359,10 +360,10 @@ return 1
 
 # KEYS as for FILL, then fence, index, notes
 # ARGV as for FILL, then note, limit, longest life, life of the index
-_FILL_INDEXED = (_CLAIM, _CHECK_FENCE, _STORE, NOTE)
-_INDEXED = (_EXTEND, _WAKE, ANNOUNCE, CLOCK, _TAKE_INDEX)
-FILL_INDEXED = script(*_INDEXED, _SMALL, *_FILL_INDEXED)
-FILL_DRAFT_INDEXED = script(*_INDEXED, _DRAFTED, *_FILL_INDEXED)
+_FILL_INDEXED = (_CLAIM, _CHECK_FENCE, STORE, NOTE)
+_INDEXED = (EXTEND, WAKE, ANNOUNCE, CLOCK, _TAKE_INDEX)
+FILL_INDEXED = script(*_INDEXED, STORE_SMALL, *_FILL_INDEXED)
+FILL_DRAFT_INDEXED = script(*_INDEXED, STORE_DRAFTED, *_FILL_INDEXED)
 
 # KEYS as for DROP_SCOPES, then index and notes of each function with an index
 # ARGV as for DROP_SCOPES, then their number and the life of an index

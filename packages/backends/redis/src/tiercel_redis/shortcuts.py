@@ -23,16 +23,24 @@ from tiercel.spi import (
     Held,
     Index,
     Key,
+    Overwrite,
     Read,
     Reading,
     ReadThenBegin,
 )
+from tiercel_redis.decoding import are_stamps, reading
 from tiercel_redis.listing import note_arguments
 from tiercel_redis.lives import Lives
-from tiercel_redis.names import draft_name, index_names, lease_name, value_name
-from tiercel_redis.resp import bulk, milliseconds, pack_part
+from tiercel_redis.names import Names, draft_name, index_names, lease_name, value_name
+from tiercel_redis.overwriting import (
+    DRAFT_LIFE,
+    OVERWRITE,
+    OVERWRITE_DRAFT,
+    SMALL,
+    overwriting,
+)
+from tiercel_redis.resp import FOREVER, bulk, milliseconds, pack_part
 from tiercel_redis.scripts import CLOCK, NOTE, Script, script
-from tiercel_redis.wire import DRAFT_LIFE, SMALL, reading
 
 LONG_WAY: Final[Any] = object()
 """Stands for a reply that only the long way brings."""
@@ -117,7 +125,10 @@ if stored.err then return stored end
     NOTE,
 )
 
-SCRIPTS: Final = (_BEGIN, _FILL, _FILL_DRAFT, _BEGIN_INDEXED, _FILL_INDEXED)
+SCRIPTS: Final = (
+    *(_BEGIN, _FILL, _FILL_DRAFT, _BEGIN_INDEXED, _FILL_INDEXED),
+    *(OVERWRITE, OVERWRITE_DRAFT),
+)
 """What a server must know."""
 
 # What comes again and again is packed once: to join parts takes a fifth of the time that packing
@@ -142,13 +153,15 @@ Shortcut = tuple[Callable[[Any], Packed | None], Callable[[Any, Sequence[Any]], 
 class Shortcuts:
     """The short ways of one cache, by kind of command."""
 
-    def __init__(self, lives: Lives) -> None:
+    def __init__(self, names: Names, lives: Lives) -> None:
+        self._names = names
         self._lives = lives
         self.of: Mapping[type[Command[Any]], Shortcut] = {
             Read: (_pack_read, _read),
             ReadThenBegin: (self._pack_read_then_begin, _read_then_begin),
             Begin: (self._pack_begin, _begin),
             Fill: (self._pack_fill, _fill),
+            Overwrite: (self._pack_overwrite, _overwrite),
         }
 
     def _pack_read_then_begin(self, command: ReadThenBegin) -> Packed | None:
@@ -177,6 +190,10 @@ class Shortcuts:
             return _pack_noted(fill, fill.index, lease), 1
         run = _run(_FILL, fill.key, (), 3, lease, _numbers(fill.life))
         return b"%b$%d\r\n%b\r\n" % (run, size, payload), 1
+
+    def _pack_overwrite(self, command: Overwrite) -> Packed:
+        request = overwriting(self._names, command)
+        return request.pack(), request.replies
 
 
 def _run(
@@ -260,32 +277,37 @@ def _read(read: Read, replies: Sequence[Any]) -> Any:
         left, values = replies
         if type(values) is not list or isinstance(left, Exception):
             return LONG_WAY
-        return reading(read.key, left, values)
+        return reading(read.key, left, values, len(read.tags))
     values = replies[0]
     if type(values) is not list:
         return LONG_WAY
+    if read.tags or len(values) != 1 + len(read.key.scopes):
+        return reading(read.key, FOREVER, values, len(read.tags))
+    for value in values:
+        if type(value) is not bytes and value is not None:
+            return LONG_WAY
     payload = values[0]
-    left = 0.0 if payload is None else inf
-    if not read.tags:
-        return Reading(payload, left, values[1:])
-    end = 1 + len(read.key.scopes)
-    return Reading(payload, left, values[1:end], values[end:])
+    return Reading(payload, 0.0 if payload is None else inf, values[1:])
 
 
 def _read_then_begin(command: ReadThenBegin, replies: Sequence[Any]) -> Any:
-    reply = replies[0]
-    if type(reply) is bytes:
-        stamps = [reply] if len(reply) == STAMP_BYTES else _split(reply)
+    reply, count = replies[0], len(command.begin.key.scopes)
+    if type(reply) is bytes and len(reply) == STAMP_BYTES * count:
+        stamps = [reply] if count == 1 else _split(reply)
         return Reading(None, 0.0, stamps), Granted(command.begin.token or b"", stamps)
-    if type(reply) is not list:
+    if type(reply) is not list or len(reply) != 3 + count:
         return LONG_WAY
     kind, first, left, *stamps = reply
+    if type(left) is not int or not are_stamps(stamps):
+        return LONG_WAY
     if kind == b"granted":
         # Of what was stored under other stamps, there is no more to know than that it is there.
         return Reading(b"", 0.0, stamps), Granted(command.begin.token or b"", stamps)
+    if type(first) is not bytes:
+        return LONG_WAY
     if kind == b"held":
         return Reading(None, 0.0, stamps), Held(first, stamps, max(0.0, left / 1000))
-    return LONG_WAY if first is None else (Reading(first, left / 1000, stamps), Found())
+    return (Reading(first, left / 1000, stamps), Found()) if kind == b"found" else LONG_WAY
 
 
 def _split(stamps: bytes) -> list[bytes]:
@@ -296,9 +318,7 @@ def _split(stamps: bytes) -> list[bytes]:
 
 def _begin(begin: Begin, replies: Sequence[Any]) -> Any:
     reply = replies[0]
-    if type(reply) is bytes:
-        return Granted(begin.token or b"", _split(reply))
-    if type(reply) is list and reply[0] == b"found":
+    if type(reply) is list and reply[:1] == [b"found"]:
         return Found()
     both = _read_then_begin(ReadThenBegin(begin), replies)
     return LONG_WAY if both is LONG_WAY else both[1]
@@ -306,6 +326,11 @@ def _begin(begin: Begin, replies: Sequence[Any]) -> Any:
 
 def _fill(fill: Fill, replies: Sequence[Any]) -> Any:
     return True if replies[-1] == 1 else LONG_WAY
+
+
+def _overwrite(command: Overwrite, replies: Sequence[Any]) -> Any:
+    stored = replies[-1]
+    return bool(stored) if type(stored) is int else LONG_WAY
 
 
 NO_SHORTCUT: Final[Shortcut] = (lambda command: None, lambda command, replies: LONG_WAY)

@@ -1,33 +1,27 @@
-"""Every command of the protocol as packed bytes, and every reply as data again; no I/O here."""
+"""Every command of the protocol as packed bytes, and what is made of its replies; no I/O here."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from tiercel.spi import (
     STAMP_BYTES,
     TOMBSTONE_LIFE,
-    Announcement,
     Begin,
     Begun,
-    ClaimState,
     Command,
     DropKey,
     DropScopes,
     Fill,
-    Found,
-    Granted,
-    Held,
     Index,
     Key,
     ListEntries,
     MintTags,
+    Overwrite,
     Poll,
-    Polled,
-    Position,
     Probe,
     Read,
     Reading,
@@ -38,9 +32,8 @@ from tiercel.spi import (
     Replay,
     Scope,
     Settle,
-    Spent,
 )
-from tiercel_redis import scripts
+from tiercel_redis import decoding, scripts
 from tiercel_redis.listing import note_arguments, plan_listing, plan_probe
 from tiercel_redis.lives import Lives
 from tiercel_redis.names import (
@@ -52,14 +45,9 @@ from tiercel_redis.names import (
     lease_name,
     value_name,
 )
+from tiercel_redis.overwriting import DRAFT_LIFE, SMALL, overwriting
 from tiercel_redis.replay import plan_replay
 from tiercel_redis.resp import Argument, Call, Plan, Request, milliseconds, pack
-
-SMALL = 2048
-"""Bytes up to which a payload travels as the argument of the fill script."""
-
-DRAFT_LIFE = 5000
-"""Milliseconds after which a payload goes away whose fill never ran."""
 
 BATCH = 256
 """Entries, or scopes, in one request at most, so that none blocks a server for long."""
@@ -75,30 +63,6 @@ def pack_read(place: str, key: Key, tags: tuple[str, ...] = ()) -> tuple[bytes, 
     if place:
         stamps = tuple([place + stamp for stamp in stamps])
     return pack("PTTL", name), pack("MGET", name, *stamps)
-
-
-def reading(key: Key, left: float, values: Sequence[bytes | None]) -> Reading:
-    """Return what a read found; an entry that is about to go counts as gone."""
-    end = 1 + len(key.scopes)
-    if left <= 0:
-        return Reading(None, 0.0, values[1:end], values[end:])
-    return Reading(values[0], left / 1000 if values[0] else 0.0, values[1:end], values[end:])
-
-
-def begun(reply: Sequence[Any]) -> Begun:
-    """Return the outcome of a `Begin`."""
-    if reply[0] == b"granted":
-        return Granted(reply[1], reply[3:])
-    if reply[0] == b"held":
-        return Held(reply[1], reply[3:], max(0.0, reply[2] / 1000))
-    if reply[0] == b"spent":
-        return Spent(_STATES[reply[1]], reply[2].decode())
-    if reply[0] == b"unsafe":
-        return Spent(ClaimState.UNSAFE, f"maxmemory-policy is {reply[1].decode()}, not noeviction")
-    return Found()
-
-
-_STATES = {b"r": ClaimState.RUNNING, b"d": ClaimState.DONE, b"f": ClaimState.FAILED}
 
 
 class Describe(Command[Mapping[str, str]], frozen=True, gc=False):
@@ -117,6 +81,7 @@ class Wire:
             Begin: self._begin,
             ReadThenBegin: self._read_then_begin,
             Fill: self._fill,
+            Overwrite: lambda command: Plan([overwriting(names, command)], decoding.truth),
             Renew: self._renew,
             Release: self._release,
             Settle: self._settle,
@@ -127,7 +92,7 @@ class Wire:
             ListEntries: lambda command: plan_listing(self._names, command),
             Probe: lambda command: plan_probe(names, command, self._batches(command.keys)),
             Poll: self.poll,
-            Describe: lambda _: Plan([Request(0, (pack("INFO"),))], _described),
+            Describe: lambda _: Plan([Request(0, (pack("INFO"),))], decoding.described),
         }
 
     def plan(self, command: Command[Any]) -> Plan:
@@ -144,7 +109,12 @@ class Wire:
         tag = self._names.tag(command.key.spread)
         place = self._names.place(tag)
         commands = pack_read(place, command.key, command.tags)
-        return Plan([Request(tag, commands)], lambda replies: reading(command.key, *replies[0]))
+
+        def decode(replies: Sequence[Sequence[Any]]) -> Reading:
+            left, values = replies[0]
+            return decoding.reading(command.key, left, values, len(command.tags))
+
+        return Plan([Request(tag, commands)], decode)
 
     def _read_many(self, command: ReadMany) -> Plan:
         batches = self._batches(command.keys)
@@ -157,11 +127,11 @@ class Wire:
         def decode(replies: Sequence[Sequence[Any]]) -> list[Reading]:
             found: dict[int, Reading] = {}
             for (_, indexes), names, answer in zip(batches, wanted, replies, strict=True):
-                values = dict(zip(names, answer[-1], strict=True))
+                values = dict(zip(names, decoding.an(list, answer[-1]), strict=True))
                 for index, left in zip(indexes, answer, strict=False):
                     key = command.keys[index]
                     parts = [values[name] for name in (value_name(key.text), *key.scopes)]
-                    found[index] = reading(key, left, parts)
+                    found[index] = decoding.reading(key, left, parts)
             return [found[index] for index in range(len(command.keys))]
 
         return Plan(requests, decode)
@@ -188,8 +158,9 @@ class Wire:
         tag, call, note = self._begin_call(command)
 
         def decode(replies: Sequence[Sequence[Any]]) -> Begun:
+            outcome = decoding.begun(command, replies[0][0])
             note()
-            return begun(replies[0][0])
+            return outcome
 
         return Plan([Request(tag, call=call)], decode)
 
@@ -238,9 +209,10 @@ class Wire:
         commands = pack_read(self._names.place(tag), key)
 
         def decode(replies: Sequence[Sequence[Any]]) -> tuple[Reading, Begun]:
-            note()
             left, values, outcome = replies[0]
-            return reading(key, left, values), begun(outcome)
+            both = decoding.reading(key, left, values), decoding.begun(command.begin, outcome)
+            note()
+            return both
 
         return Plan([Request(tag, commands, call)], decode)
 
@@ -263,17 +235,17 @@ class Wire:
             noted = note_arguments(command.index, command.note)
         if len(command.payload) <= SMALL:
             call = Call(small, names, (*arguments, command.payload, *noted))
-            return Plan([Request(tag, call=call)], _truth)
+            return Plan([Request(tag, call=call)], decoding.truth)
         upload = pack("SET", draft, command.payload, "PX", str(DRAFT_LIFE))
         call = Call(large, names, (*arguments, *noted))
-        return Plan([Request(tag, (upload,), call)], _truth)
+        return Plan([Request(tag, (upload,), call)], decoding.truth)
 
     def _renew(self, command: Renew) -> Plan:
         tag, _, name = self.locate(command.key)
         claim = milliseconds(command.claim) if command.claim else 0
         arguments = (command.token, milliseconds(command.lease), claim)
         call = Call(scripts.RENEW, (lease_name(name), claim_name(name)), arguments)
-        return Plan([Request(tag, call=call)], _truth)
+        return Plan([Request(tag, call=call)], decoding.truth)
 
     def _settle(self, command: Settle) -> Plan:
         tag, _, name = self.locate(command.key)
@@ -281,7 +253,7 @@ class Wire:
         arguments = (command.token, milliseconds(command.life), state, command.failure or "")
         scopes = len(command.key.scopes)
         call = Call(scripts.SETTLE, (claim_name(name),), (*arguments, scopes))
-        return Plan([Request(tag, call=call)], _nothing)
+        return Plan([Request(tag, call=call)], decoding.done)
 
     def _release(self, command: Release) -> Plan:
         key = command.key
@@ -289,7 +261,7 @@ class Wire:
         wakes = (self._names.wake, key.text)
         arguments = (command.token, len(key.scopes), *wakes, int(command.claim))
         call = Call(scripts.RELEASE, (lease_name(name), claim_name(name)), arguments)
-        return Plan([Request(tag, call=call)], _nothing)
+        return Plan([Request(tag, call=call)], decoding.done)
 
     def _drop_key(self, command: DropKey) -> Plan:
         key = command.key
@@ -300,7 +272,7 @@ class Wire:
             buried = (command.tombstone, milliseconds(TOMBSTONE_LIFE))
             return len(key.scopes), self._names.wake, key.text, _nonce(), *buried
 
-        return Plan([Request(tag, call=Call(scripts.DROP_KEY, names, arguments))], _truth)
+        return Plan([Request(tag, call=Call(scripts.DROP_KEY, names, arguments))], decoding.truth)
 
     def _drop_scopes(self, command: DropScopes) -> Plan:
         by_tag: dict[int, list[str]] = {} if command.scopes else {t: [] for t in self._names.tags}
@@ -312,7 +284,7 @@ class Wire:
             for tag, names in by_tag.items()
             for start in range(0, max(len(names), 1), BATCH)
         ]
-        return Plan(requests, _nothing, patient=len(requests) > 1)
+        return Plan(requests, decoding.done, patient=len(requests) > 1)
 
     def _tags(self, scope: Scope) -> Iterable[int]:
         return self._names.tags if scope.spread is None else (self._names.tag(scope.spread),)
@@ -342,7 +314,11 @@ class Wire:
         random = os.urandom(STAMP_BYTES * len(command.tags))
         names = [place + name for name in command.tags]
         call = Call(scripts.MINT, names, (random, milliseconds(command.stamp_life)))
-        return Plan([Request(tag, call=call)], lambda replies: list(replies[0][0]))
+
+        def decode(replies: Sequence[Sequence[Any]]) -> list[bytes]:
+            return decoding.stamps(replies[0][0], len(names))
+
+        return Plan([Request(tag, call=call)], decode)
 
     def poll(self, command: Poll, wait: float = 0.0) -> Plan:
         """Plan one look at every channel; on the first one it may wait for a message."""
@@ -355,39 +331,7 @@ class Wire:
             block = ("XREAD", "COUNT", "1", "BLOCK", pause, "STREAMS", stream, since)
             commands = (pack(*block),) if wait > 0 else ()
             requests.append(Request(tag, commands, call, wait))
-        return Plan(requests, _polled)
-
-
-def _truth(replies: Sequence[Sequence[Any]]) -> bool:
-    return bool(replies[0][-1])
-
-
-def _nothing(replies: Sequence[Sequence[Any]]) -> None:
-    return None
-
-
-def _described(replies: Sequence[Sequence[Any]]) -> dict[str, str]:
-    text = replies[0][0]
-    lines = (text.decode() if isinstance(text, bytes) else text).splitlines()
-    return dict(line.split(":", 1) for line in lines if ":" in line)
-
-
-def _polled(replies: Sequence[Sequence[Any]]) -> dict[str, Polled]:
-    polled = {}
-    for channel, answer in zip(CHANNELS, replies, strict=False):
-        messages, last = answer[-1]
-        found = [_message(entry) for entry in messages]
-        polled[channel] = Polled(found, _message(last[0]).position if last else None)
-    return polled
-
-
-def _message(entry: Sequence[Any]) -> Announcement:
-    identity, fields = entry
-    epoch, _, number = identity.decode().partition("-")
-    nonce, previous, names = (cast("bytes", field).decode() for field in fields[1::2])
-    return Announcement(
-        Position(int(epoch), int(number), nonce), previous, tuple(names.split("\n"))
-    )
+        return Plan(requests, decoding.polled)
 
 
 def _nonce() -> str:

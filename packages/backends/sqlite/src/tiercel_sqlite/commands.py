@@ -34,6 +34,7 @@ from tiercel.spi import (
     ListEntries,
     Listing,
     MintTags,
+    Overwrite,
     Poll,
     Probe,
     Read,
@@ -183,7 +184,6 @@ class Transaction:
     def fill(self, command: Fill) -> bool:
         """Store an entry under a live lease."""
         key = command.key
-        size = len(command.payload) + len(key.text) + len(command.note) + ROW
         lease = self._lease(key)
         if lease is None or lease.token != command.token:
             return False
@@ -194,28 +194,55 @@ class Transaction:
                 return False
             indexes.extend(self._db, index, self._now)
             note = command.note
-        if size > self._settings.max_bytes:
+        self._store(
+            *(key, command.payload, command.life),
+            lease=lease,
+            tags=command.tags,
+            announced=command.announce,
+            noted=(index.name if index is not None else None, note),
+        )
+        return True
+
+    def overwrite(self, command: Overwrite) -> bool:
+        """Store an entry whatever lease there is, if its stamps are in force."""
+        key, payload = command.key, command.payload
+        known = stamps.known(self._db, key.scopes, self._now)
+        if None in known or not stamps.carries(payload, [stamp or b"" for stamp in known]):
+            return False
+        self._store(key, payload, command.life, lease=self._lease(key), announced=True)
+        return True
+
+    def _store(
+        self,
+        key: Key,
+        payload: bytes,
+        life: float,
+        *,
+        lease: Lease | None,
+        announced: bool,
+        tags: Sequence[str] = (),
+        noted: tuple[str | None, bytes | None] = (None, None),
+    ) -> None:
+        """Put an entry in the place of an earlier one; others go if that is too much."""
+        size, settings = len(payload) + len(key.text) + len(noted[1] or b"") + ROW, self._settings
+        if size > settings.max_bytes:
             raise BackendRefused(
-                f"an entry of {len(command.payload)} bytes exceeds max_bytes="
-                f"{self._settings.max_bytes}; raise it in the URL"
+                f"an entry of {len(payload)} bytes exceeds max_bytes={settings.max_bytes}; raise it"
+                " in the URL"
             )
         self._db.execute("DELETE FROM entries WHERE text = ?", (key.text,))
         added = self._db.execute(
             "INSERT INTO entries (text, payload, size, written, deadline, function, note) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(key.text, command.payload, size, self._now, self._now + command.life),
-                *(index and index.name, note),
-            ),
+            (key.text, payload, size, self._now, self._now + life, *noted),
         )
-        stamps.prolong(self._db, (*key.scopes, *command.tags), command.life, self._now)
+        stamps.prolong(self._db, (*key.scopes, *tags), life, self._now)
         self._end_lease(key, lease)
-        if command.announce:
+        if announced:
             announce(self._db, (key.text,))
         if (added.lastrowid or 0) % SWEEP_EVERY == 0:
             sweep(self._db, self._now)
-        keep_within(self._db, self._settings, self._now)
-        return True
+        keep_within(self._db, settings, self._now)
 
     def renew(self, command: Renew) -> bool:
         """Prolong a lease."""
@@ -323,6 +350,7 @@ WRITES: Mapping[type[Command[Any]], Callable[[Transaction, Any], Any]] = {
     Begin: Transaction.begin,
     ReadThenBegin: Transaction.read_then_begin,
     Fill: Transaction.fill,
+    Overwrite: Transaction.overwrite,
     Renew: Transaction.renew,
     Release: Transaction.release,
     DropKey: Transaction.drop_key,

@@ -10,6 +10,7 @@ CAPABILITIES = frozenset(
         Capability.ATOMIC,
         Capability.PUSH,
         Capability.INDEX,
+        Capability.OVERWRITE,
         Capability.NATIVE_TTL,
     }
 )

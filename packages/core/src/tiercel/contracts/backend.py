@@ -5,8 +5,7 @@ Two ways to write a backend:
 - `Backend` executes the commands of the consistency protocol itself, atomically, which buys
   fenced fills, one computation among many processes and, with `PUSH`, coherent memory tiers.
 
-A command is data. A backend turns it into bytes or statements and its reply back into data, so
-that the synchronous and the asynchronous way differ in the input and output only.
+A command is data, and so is its reply: the two ways of a backend differ in input and output only.
 """
 
 from __future__ import annotations
@@ -42,6 +41,7 @@ class Capability(StrEnum):
     TOUCH = "touch"
     NATIVE_TTL = "native_ttl"
     CLAIM = "claim"
+    OVERWRITE = "overwrite"
 
 
 class Key(Struct, frozen=True, gc=False):

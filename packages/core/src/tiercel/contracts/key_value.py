@@ -45,4 +45,7 @@ class KeyValueStore(ABC):
         return await asyncio.to_thread(function, *args)
 
     add: Callable[[str, bytes, float], Any] | None = None
-    """`add(key, value, ttl) -> bool`: store only if absent, atomically; None if it cannot."""
+    """Store bytes for at most `ttl` seconds if there are none, atomically; None if it cannot.
+
+    `add(key, value, ttl) -> bool` leaves alone what is there, and replies whether it has stored.
+    """

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tiercel.contracts.backend import Begun, DropKey, Fill, Granted
+from tiercel.contracts.overwrite import Overwrite
 from tiercel.engine.compute import USUAL, check_storable, compute, compute_alone, verdict
 from tiercel.engine.effects import Steps
 from tiercel.engine.examine import look
@@ -16,6 +17,7 @@ from tiercel.engine.lease import acquire, claim, surrender
 from tiercel.engine.once import check_alone, check_unstored, settle_failed, settled
 from tiercel.engine.places import Place, leftover, remember
 from tiercel.engine.state import Call, Outcome, Right, Subject
+from tiercel.engine.stopped import original
 from tiercel.entry import Flag, pack_header
 from tiercel.errors import BackendError, ComputationTimeout
 from tiercel.events import Cause, EventKind, OperationKind, Status, Tier
@@ -115,6 +117,7 @@ def fail(
     """Store an exception or serve something in its place; None if it has to be raised."""
     if isinstance(error, GeneratorExit):
         return None
+    error = original(error)
     if isinstance(error, subject.policy.cache_exceptions):
         written = right.written
         outcome = Outcome(error, written, Tier.FUNCTION, cause, written=written, error=True)
@@ -165,7 +168,7 @@ def store(
     if right.token is not None:
         stored = yield from fill(subject, call, right, outcome, (soft, hard), took)
         right.lost = not stored
-        if right.refused:
+        if right.refused or right.outdated:
             return outcome
     outcome.left = math.inf if ttl is None else hard
     if subject.table is not None:
@@ -225,10 +228,13 @@ def fill(
         payload = header + codec.encode(value, bound_to)
         if right.announce:
             subject.engine.pending.note(DropKey(call.key))  # of what it replaces
-        if subject.index is None:
+        if subject.index is not None:
+            filled = yield _noted(subject, call, right, payload, hard)
+        elif right.token:
             filled = yield Fill(call.key, right.token, payload, hard, (), right.announce)
         else:
-            filled = yield _noted(subject, call, right, payload, hard)
+            filled = yield Overwrite(call.key, payload, hard)
+            right.outdated = not filled
     except Exception as error:
         subject.report("a result could not be stored in the shared tier", error)
         subject.end(watched, error)
@@ -237,7 +243,7 @@ def fill(
     if watched is not None:
         watched.operation.size = len(payload)
         subject.end(watched)
-    if not filled:
+    if not (filled or right.outdated):
         right.place.leave()
         right.refused = True
         subject.stats.refused += 1

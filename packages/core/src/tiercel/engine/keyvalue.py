@@ -85,6 +85,9 @@ class KeyValueBackend(Backend):
         store: The methods of the object.
         clock: Its wall clock decides what has expired.
         twins: The same as coroutines, where the object has both kinds.
+
+    Attributes:
+        keeps_leases: Whether the object can `add`.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class KeyValueBackend(Backend):
         self.capabilities = frozenset({Capability.MULTI_GET} if store.multi_get else ())
         self.asynchronous = store.asynchronous or twins is not None
         self.synchronous = not store.asynchronous
+        self.keeps_leases = store.can_add
         self._store = store
         self._decisions = _Decisions(store, clock.time)
         self._adecisions = _Decisions(twins, clock.time) if twins else self._decisions

@@ -9,18 +9,21 @@ from typing import Any
 from tiercel.contracts.backend import Begin, Begun, Found, Granted, Held, Release
 from tiercel.contracts.claim import Spent
 from tiercel.engine.effects import Await, Listen, Steps
-from tiercel.engine.examine import look, promote
+from tiercel.engine.examine import Seen, look, promote
 from tiercel.engine.flights import Flight, holds_any, waiting
 from tiercel.engine.once import spent
 from tiercel.engine.places import Place
 from tiercel.engine.signal import Signal
 from tiercel.engine.state import Call, Outcome, Right, Subject
 from tiercel.errors import BackendError, BackendUnavailable
-from tiercel.events import EventKind, OperationKind, Status, Tier
+from tiercel.events import Cause, EventKind, OperationKind, Status, Tier
 from tiercel.stamps import join_stamps
 
 RECONSIDER = 1.0
 """Seconds after which a waiter asks again although nobody woke it."""
+
+ELUSIVE = 3
+"""How often a caller is told that there is an entry, and finds none, before it computes one."""
 
 
 def request(
@@ -130,6 +133,7 @@ def _take_turn(
     wake = wakes.expect(call.key.text)
     if type(begun) is Held:
         begun = None  # it does not know yet that somebody waits
+    found = 0
     try:
         while True:
             if begun is None:
@@ -138,7 +142,8 @@ def _take_turn(
                 seen = yield from look(subject, call)
                 if seen.fresh:
                     return promote(subject, place, seen)
-                floor = math.inf
+                found += 1
+                floor = _floor_beyond(seen, found, floor)
             elif type(begun) is Held:
                 done = yield from _await_holder(subject, flight, begun, wake, deadline - now())
                 if done is not _AGAIN:
@@ -154,6 +159,15 @@ def _take_turn(
         wakes.forget(call.key.text, wake)
 
 
+def _floor_beyond(seen: Seen, found: int, floor: float) -> float:
+    """Return the floor for asking again after an entry was found, the `found`-th, that is no hit.
+
+    One that was dropped in between may be there again by now, and is a hit then.
+    """
+    return floor if seen.cause in _GONE and found <= ELUSIVE else math.inf
+
+
+_GONE = frozenset({Cause.ABSENT, Cause.DROPPED, Cause.REFUSED})
 _AGAIN = Outcome(None, Status.MISS, Tier.FUNCTION)
 
 
@@ -259,7 +273,7 @@ def surrender(
     right.place.leave()
     if right.given_up is not None:
         yield from right.given_up(error)
-    if right.token is None:
+    if not right.token:
         return
     keeper = subject.engine.keeper
     hurried = isinstance(error, BackendUnavailable) or not isinstance(error, Exception | None)

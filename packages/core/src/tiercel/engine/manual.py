@@ -27,16 +27,30 @@ TURN = 1.0
 
 
 def put(subject: Subject, call: Call, value: Any, ttl: float | None) -> Steps[bool]:
-    """Store a value under a lease taken by force; False if the shared tier did not take it."""
+    """Store a value, whoever computes it meanwhile; False if the shared tier did not take it."""
     right = Right(reserve(subject, call), announce=True)
-    if subject.backend is not None:
-        try:
-            yield from _seize(subject, call, right)
-        except BackendError as error:
-            subject.report("a value could not be set in the shared tier", error)
-            right.place.leave()
-            return False
+    if subject.backend is None:
+        return (yield from _keep(subject, call, right, value, ttl))
+    if _knows_stamps(subject, call):
+        right.token, right.stamps = b"", subject.generation[1]
+        kept = yield from _keep(subject, call, right, value, ttl)
+        if not right.outdated:
+            return kept
+        right.outdated = False
+    try:
+        yield from _seize(subject, call, right)
+    except BackendError as error:
+        subject.report("a value could not be set in the shared tier", error)
+        right.place.leave()
+        return False
+    subject.generation = call.key.scopes, right.stamps
     return (yield from _keep(subject, call, right, value, ttl))
+
+
+def _knows_stamps(subject: Subject, call: Call) -> bool:
+    """Tell whether it is likely that no lease need be taken to learn the stamps."""
+    known = subject.generation[0] == call.key.scopes
+    return known and subject.overwrites and subject.index is None
 
 
 def add(subject: Subject, call: Call, value: Any, ttl: float | None) -> Steps[bool]:

@@ -21,6 +21,7 @@ from tiercel.engine.keeper import Keeper
 from tiercel.engine.lives import claim_life, longest_life, stamp_life
 from tiercel.engine.outage import Breaker, BreakerOpen, PendingDrops
 from tiercel.engine.reports import Reports
+from tiercel.engine.stopped import original
 from tiercel.engine.telling import LastDrops, Telling
 from tiercel.engine.wakes import Wakes
 from tiercel.errors import BackendRefused
@@ -149,10 +150,12 @@ class Subject(Telling):
         notes: What its calls become in an index; None without one.
         index: Its index in the shared tier; None without one, or where the tier keeps none.
         recounts: Whether memory keeps the arguments of calls, as there is no such index.
+        generation: The stamps under which a value was set last, joined, and the names of them.
         builds: What is built in the background; None where callers compute.
         claim: Seconds that a claim to the only allowed computation lives; 0: others may follow.
         usual: Whether nothing is left to decide after a computation in its shared tier: no
             predicate, no callable and no claim takes part, and its leases are exact.
+        overwrites: Whether entries can be overwritten without a lease.
         turns: Whose turn it is to have entries refreshed, where that is not left to their leases.
     """
 
@@ -160,6 +163,7 @@ class Subject(Telling):
     notes: Notes | None = None
     index: Index | None = None
     recounts = False
+    generation: tuple[tuple[str, ...], bytes] = ((), b"")
     builds: Builds | None = None
 
     def __init__(
@@ -209,6 +213,7 @@ class Subject(Telling):
         self.plain = self.backend is None and policy.is_plain
         capabilities = self.backend.capabilities if self.backend is not None else frozenset()
         self.fenced = Capability.ATOMIC in capabilities
+        self.overwrites = Capability.OVERWRITE in capabilities
         self.claim = claim_life(f"{name} on cache {engine.name!r}", policy, capabilities)
         decided = keep is None and not callable(policy.ttl) and not self.claim
         self.usual = decided and self.fenced
@@ -238,6 +243,7 @@ class Subject(Telling):
 
         That a tier is not asked any more was said when the breaker opened.
         """
+        error = original(error)
         self.engine.event(EventKind.SWALLOWED_ERROR, error, function=self.name)
         if isinstance(error, BreakerOpen):
             return
@@ -305,10 +311,12 @@ class Right(Struct, weakref=True, eq=False):
 
     Attributes:
         place: Where the value goes in memory.
-        token: The lease in the shared tier; None without one.
+        token: The lease in the shared tier; None without one, empty where it is known under which
+            stamps to overwrite an entry, which takes none.
         stamps: The stamps in force when it was taken, joined.
         written: What the entry will say of how it was written.
         announce: Whether other processes must forget what they have in memory.
+        outdated: Whether what was known of the stamps was wrong, so that nothing was stored.
         refused: Whether the fill was refused, because something was dropped meanwhile.
         lost: Whether the fill failed, so that the shared tier does not have the value.
         floor: Seconds of life from which the stored entry counts as refreshed by another.
@@ -322,6 +330,7 @@ class Right(Struct, weakref=True, eq=False):
     stamps: bytes = b""
     written: Status = Status.MISS
     announce: bool = False
+    outdated: bool = False
     refused: bool = False
     lost: bool = False
     floor: float = 0.0

@@ -18,18 +18,19 @@ from tiercel.testing.conformance.hosting import HostTests
 from tiercel.testing.conformance.index import FenceTests, IndexTests, NoIndexTests, ProbeTests
 from tiercel.testing.conformance.leases import LeaseTests
 from tiercel.testing.conformance.machine import check_histories
+from tiercel.testing.conformance.overwriting import OverwriteTests
 from tiercel.testing.conformance.races import RaceTests
 from tiercel.testing.conformance.reversals import ReversalTests
-from tiercel.testing.conformance.tier import Tier
+from tiercel.testing.conformance.tier import Tier, offered
 
 
-def not_offered(kit: type, name: str, backend: Backend) -> frozenset[Capability]:
-    """Return the capabilities that a test of the kit needs and the backend lacks."""
+def not_offered(kit: type, name: str, backend: Backend) -> frozenset[str]:
+    """Return what a test of the kit needs and the backend lacks."""
     marks = [getattr(kit, name), *(cls for cls in kit.__mro__ if name in vars(cls))]
-    needed: frozenset[Capability] = frozenset()
+    needed: frozenset[str] = frozenset()
     for mark in marks:
         needed |= vars(mark).get("needs", frozenset())
-    return needed - backend.capabilities
+    return needed - offered(backend)
 
 
 def level_of(backend: Backend) -> str:
@@ -44,6 +45,7 @@ def level_of(backend: Backend) -> str:
 class BackendConformance(
     EntryTests,
     LeaseTests,
+    OverwriteTests,
     ClaimTests,
     DropTests,
     TagTests,

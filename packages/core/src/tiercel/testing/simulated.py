@@ -39,6 +39,7 @@ from tiercel.contracts.backend import (
 )
 from tiercel.contracts.claim import ClaimState, Spent
 from tiercel.contracts.index import Index, ListEntries, Listing, Probe
+from tiercel.contracts.overwrite import Overwrite
 from tiercel.contracts.position import Announcement, Polled, Position
 from tiercel.contracts.reversal import Replay
 from tiercel.stamps import carries, join_stamps
@@ -76,6 +77,7 @@ class SimulatedBackend(SimulatedStore, Backend):
             Capability.INDEX,
             Capability.NATIVE_TTL,
             Capability.CLAIM,
+            Capability.OVERWRITE,
         }
     )
     asynchronous = True
@@ -158,6 +160,17 @@ class SimulatedBackend(SimulatedStore, Backend):
             self._announce((command.key.text,))
         if command.index is not None:
             self._note(command.index, command)
+        return True
+
+    def _overwrite(self, command: Overwrite) -> bool:
+        stamps = [self._get(f"stamp/{name}") for name in command.key.scopes]
+        if not carries(command.payload, stamps):
+            return False
+        self._put(f"value/{command.key.text}", command.payload, command.life)
+        for name in command.key.scopes:
+            self._prolong(f"stamp/{name}", command.life)
+        self._end_lease(command.key)
+        self._announce((command.key.text,))
         return True
 
     def _renew(self, command: Renew) -> bool:

@@ -3,6 +3,7 @@
 Backends, put together by `tiercel.testing.backends`:
 
 entries.py  bytes in and out      leases.py   who may fill       drops.py   stamps and tags
+overwriting.py  without a lease
 channel.py  push and wakes        races.py    fixed and free     machine.py random histories
 tier.py     one backend under test, driven from sync or async code
 

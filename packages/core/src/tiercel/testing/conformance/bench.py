@@ -143,13 +143,18 @@ class Bench:
         return self.folder / f"gate-{uuid4().hex[:8]}"
 
     def close(self) -> None:
-        """Close the dispatcher the way it was used."""
-        if self._runner is None:
-            self.dispatcher.close(self.patience)
-        else:
-            self._runner.run(self.dispatcher.aclose(self.patience))
+        """Close the dispatcher the way it was used, and what it was used from."""
+        self.finish(self.patience)
+        if self._runner is not None:
             self._runner.close()
             self._runner = None
+
+    def finish(self, timeout: float) -> None:
+        """Close the dispatcher alone, within a time, the way it was used."""
+        if self._runner is None:
+            self.dispatcher.close(timeout)
+        else:
+            self._runner.run(self.dispatcher.aclose(timeout))
 
     @contextmanager
     def caller(self, name: str) -> Iterator[None]:

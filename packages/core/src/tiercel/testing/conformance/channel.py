@@ -20,6 +20,7 @@ from tiercel.contracts.backend import (
     Mailbox,
     Poll,
     Read,
+    ReadThenBegin,
     Release,
     Renew,
 )
@@ -74,6 +75,17 @@ class ChannelTests:
         tier.run(DropKey(key))
         announced = set(names_in(tier.run(Poll(positions, 0.0))))
         assert {tier.partition().name, tier.function().name, key.text} <= announced
+
+    def test_drop_of_nothing_opens_every_channel(self, tier: Tier) -> None:
+        """Memory trusts a channel only once it is there, though nothing was ever dropped."""
+        positions = start(tier)
+        tier.run(DropScopes((), LONG))
+        polled = tier.run(Poll(positions, 0.0))
+        assert not any(names_in(polled))
+        assert {len(channel.messages) for channel in polled.values()} == {1}
+        tier.run(Clear("tiercel"))
+        tier.run(DropScopes((), LONG))
+        assert all(channel.last for channel in tier.run(Poll({}, 0.0)).values())
 
     def test_fill_is_announced_only_if_asked(self, tier: Tier) -> None:
         """Memory tiers hear of refreshes that replace what they hold, not of first fills."""
@@ -192,7 +204,15 @@ class MailboxTests:
         """The wake names the key."""
         key = tier.key()
         granted = tier.take(key)
-        with _waiting(tier, key.text) as mailbox:
+        with waiting(tier, key.text) as mailbox:
+            tier.fill(key, granted, b"value")
+            assert list(mailbox.receive(SOON)) == [key.text]
+
+    def test_waiter_is_woken_who_read_and_began_at_once(self, tier: Tier) -> None:
+        """Who asks in one round trip is registered as who asks in two."""
+        key = tier.key()
+        granted = tier.take(key)
+        with waiting(tier, key.text, combined=True) as mailbox:
             tier.fill(key, granted, b"value")
             assert list(mailbox.receive(SOON)) == [key.text]
 
@@ -200,7 +220,7 @@ class MailboxTests:
         """Nobody waits for a fill that would be refused."""
         key = tier.key()
         tier.take(key)
-        with _waiting(tier, key.text) as mailbox:
+        with waiting(tier, key.text) as mailbox:
             tier.run(DropKey(key))
             assert list(mailbox.receive(SOON)) == [key.text]
 
@@ -208,7 +228,7 @@ class MailboxTests:
         """A failed computation passes its turn on at once."""
         key = tier.key()
         granted = tier.take(key)
-        with _waiting(tier, key.text) as mailbox:
+        with waiting(tier, key.text) as mailbox:
             tier.run(Release(key, granted.token))
             assert list(mailbox.receive(SOON)) == [key.text]
 
@@ -216,7 +236,7 @@ class MailboxTests:
         """Who takes a lease over takes its waiters over."""
         key = tier.key()
         tier.take(key)
-        with _waiting(tier, key.text) as mailbox:
+        with waiting(tier, key.text) as mailbox:
             tier.fill(key, tier.take(key, force=True), b"value")
             assert list(mailbox.receive(SOON)) == [key.text]
 
@@ -224,7 +244,7 @@ class MailboxTests:
         """Who waits does not learn of a drop, so the next holder wakes it."""
         key = tier.key()
         tier.take(key)
-        with _waiting(tier, key.text) as mailbox:
+        with waiting(tier, key.text) as mailbox:
             tier.drop(tier.partition())
             tier.fill(key, tier.take(key), b"value")
             assert list(mailbox.receive(SOON)) == [key.text]
@@ -233,7 +253,7 @@ class MailboxTests:
         """Renewing a lease forgets none of its waiters."""
         key = tier.key()
         granted = tier.take(key)
-        with _waiting(tier, key.text) as mailbox:
+        with waiting(tier, key.text) as mailbox:
             assert tier.run(Renew(key, granted.token, LONG))
             tier.fill(key, granted, b"value")
             assert list(mailbox.receive(SOON)) == [key.text]
@@ -244,9 +264,9 @@ class MailboxTests:
         granted = tier.take(key)
         tier.take(quiet)
         with (
-            _waiting(tier, key.text, "one") as one,
-            _waiting(tier, key.text, "two") as two,
-            _waiting(tier, quiet.text, "three") as three,
+            waiting(tier, key.text, "one") as one,
+            waiting(tier, key.text, "two") as two,
+            waiting(tier, quiet.text, "three") as three,
         ):
             tier.fill(key, granted, b"value")
             assert [list(one.receive(SOON)), list(two.receive(SOON))] == [[key.text]] * 2
@@ -256,7 +276,7 @@ class MailboxTests:
         """Waiters sleep on while the holder still computes."""
         key = tier.key()
         tier.take(key)
-        with _waiting(tier, key.text) as mailbox:
+        with waiting(tier, key.text) as mailbox:
             assert tier.run(Fill(key, bytes(16), b"intruder", LONG)) is False
             tier.run(Release(key, bytes(16)))
             assert list(mailbox.receive(TICK)) == []
@@ -265,7 +285,7 @@ class MailboxTests:
         """A process that waits does nothing else meanwhile, and hears of what comes later."""
         key = tier.key()
         granted = tier.take(key)
-        with _waiting(tier, key.text) as mailbox:
+        with waiting(tier, key.text) as mailbox:
             began = time.monotonic()
             assert list(mailbox.receive(2 * TICK)) == []
             assert TICK < time.monotonic() - began < SOON
@@ -284,15 +304,22 @@ class MailboxTests:
 
 
 @contextmanager
-def _waiting(tier: Tier, text: str, waiter: str = "waiter") -> Iterator[Mailbox]:
+def waiting(
+    tier: Tier, text: str, waiter: str = "waiter", combined: bool = False
+) -> Iterator[Mailbox]:
     """Open a mailbox, then register it with the lease of `tier.key` that has this text."""
     address = f"{tier.space}-{waiter}"
     mailbox = tier.backend.open_mailbox(address)
     assert mailbox is not None, "a backend with PUSH wakes its waiters"
     key = tier.key(text.rpartition(":")[2])
     try:
-        assert tier.run(Read(key)).payload is None
-        assert isinstance(tier.run(Begin(key, LONG, LONG, waiter=address)), Held)
+        begin = Begin(key, LONG, LONG, waiter=address)
+        if combined:
+            reading, begun = tier.run(ReadThenBegin(begin))
+        else:
+            reading, begun = tier.run(Read(key)), tier.run(begin)
+        assert reading.payload is None
+        assert isinstance(begun, Held)
         yield mailbox
     finally:
         mailbox.close()

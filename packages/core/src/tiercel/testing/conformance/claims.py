@@ -11,6 +11,7 @@ from tiercel.contracts.backend import (
     Granted,
     Held,
     Key,
+    ReadThenBegin,
     Release,
     Renew,
     Settle,
@@ -141,6 +142,13 @@ class ClaimTests:
         tier.run(Settle(key, before.token, LONG, "KeyError"))
         tier.run(Release(key, after.token))
         assert claim(tier, key) == Spent(ClaimState.DONE)
+
+    def test_claim_when_read_in_the_same_round_trip_is_one(self, tier: Tier) -> None:
+        """A function that misses often has claims as well."""
+        asking = ReadThenBegin(Begin(tier.key(), TICK, LONG, claim=LONG))
+        assert isinstance(tier.run(asking)[1], Granted)
+        tier.advance(2 * TICK)
+        assert tier.run(asking)[1] == Spent(ClaimState.RUNNING)
 
     def test_claim_of_an_indexed_function_is_one(self, tier: Tier) -> None:
         """A function whose entries are listed has claims as well."""

@@ -112,9 +112,23 @@ class EntryTests:
         tier.store(short, b"value", life=TICK)
         tier.store(long, b"value")
         tier.advance(2 * TICK)
-        reading = tier.run(Read(short))
-        assert (reading.payload, reading.remaining) == (None, 0.0)
+        for reading in (tier.run(Read(short)), *tier.run(ReadMany([short]))):
+            assert (reading.payload, reading.remaining) == (None, 0.0)
         assert tier.value(long) == b"value"
+
+    def test_read_that_asks_for_no_life_still_shows_only_what_lives(self, tier: Tier) -> None:
+        """Who leaves out the life of an entry must be told all the more that it has ended."""
+        short, long, tags = tier.key("short"), tier.key("long"), (f"{tier.space}:tag",)
+        minted = tier.run(MintTags(tags, long.spread, LONG))
+        tier.store(short, b"value", life=TICK)
+        tier.store(long, b"value", life=50.0)
+        tier.advance(2 * TICK)
+        ended = tier.run(Read(short, life=False))
+        assert (ended.payload, ended.remaining) == (None, 0.0)
+        there = tier.run(Read(long, tags, life=False))
+        assert served(long, there) == b"value"
+        assert list(there.tags) == minted
+        assert there.remaining == inf or 40.0 < there.remaining <= 50.0
 
     def test_fill_when_replacing_sets_the_new_life(self, tier: Tier) -> None:
         """The life of the entry before does not shorten that of the entry after."""

@@ -39,6 +39,13 @@ class HostTests:
         assert in_child(lambda: _read(tier, theirs), PATIENCE, lambda: _read(tier, ours)) == 0
         _read(tier, theirs)
 
+    def test_backend_that_was_closed_opens_again(self, tier: Tier) -> None:
+        """Whoever closes a cache may not be the last that uses it."""
+        key = _stored(tier, "before")
+        tier.backend.close()
+        _read(tier, key)
+        _read(tier, _stored(tier, "after"))
+
     def test_event_loops_come_and_go_and_run_beside_each_other(self, tier: Tier) -> None:
         """What is open belongs to one event loop; a process may have another, or several."""
         if tier.mode == "sync":

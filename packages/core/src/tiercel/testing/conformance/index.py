@@ -14,6 +14,7 @@ from tiercel.contracts.backend import (
     Granted,
     Held,
     Key,
+    ReadThenBegin,
     Scope,
 )
 from tiercel.contracts.index import Index, ListEntries, Probe
@@ -238,6 +239,17 @@ class ProbeTests:
 @needs(Capability.ATOMIC, Capability.INDEX)
 class FenceTests:
     """Whoever was computing when the fence changed may not store."""
+
+    def test_fence_when_read_in_the_same_round_trip_is_that_of_the_lease(self, tier: Tier) -> None:
+        """A function that misses often is listed as well, and kept out as well."""
+        index = tier.index()
+        for key, changed in ((tier.key("a"), False), (tier.key("b"), True)):
+            _, begun = tier.run(ReadThenBegin(Begin(key, LONG, LONG, index=index)))
+            assert isinstance(begun, Granted)
+            if changed:
+                tier.drop(Scope(index.fence))
+            assert tier.fill_noted(key, begun, index) is not changed
+        assert tier.listed() == ({tier.key("a").text: b"note"}, True)
 
     def test_fence_when_changed_refuses_who_has_begun_before(self, tier: Tier) -> None:
         """Also for keys that nobody has ever seen; entries that are there stay."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
+import pytest
+
 from tiercel.contracts.backend import (
     STAMP_BYTES,
     Begin,
@@ -18,9 +20,12 @@ from tiercel.contracts.backend import (
     Release,
     Renew,
 )
-from tiercel.testing.conformance.tier import LONG, TICK, Tier, needs, served
+from tiercel.testing.conformance.tier import LEASES, LONG, TICK, Tier, needs, served
 
 Prolong = Callable[[Key, Granted], bool]
+
+FORGETTING = 4
+"""Seconds after which a store has forgotten what lived a moment: most round up, some twice."""
 
 
 class LeaseTests:
@@ -62,7 +67,7 @@ class LeaseTests:
         key = tier.key()
         assert len({tier.take(key, force=True).token for _ in range(50)}) == 50
 
-    @needs(Capability.ATOMIC)
+    @needs(LEASES)
     def test_begin_when_another_holds_the_lease_is_held(self, tier: Tier) -> None:
         """The second caller learns the holder's token, the stamps and how long the lease lasts."""
         key = tier.key()
@@ -73,7 +78,7 @@ class LeaseTests:
         assert list(held.stamps) == list(granted.stamps)
         assert 40.0 < held.remaining <= 50.0
 
-    @needs(Capability.ATOMIC)
+    @needs(LEASES)
     def test_begin_by_many_at_once_grants_one(self, tier: Tier) -> None:
         """Of eight callers that begin together one computes and seven wait for it (P4)."""
         for number in range(8):
@@ -107,7 +112,7 @@ class LeaseTests:
         tier.take(key, force=True)
         assert tier.value(key) == b"value"
 
-    @needs(Capability.ATOMIC)
+    @needs(LEASES)
     def test_lease_when_it_expires_passes_to_the_next_caller(self, tier: Tier) -> None:
         """A dead holder is replaced, and cannot fill if it was only slow."""
         key = tier.key()
@@ -118,7 +123,7 @@ class LeaseTests:
         assert tier.fill(key, heir, b"heir") is True
         assert tier.value(key) == b"heir"
 
-    @needs(Capability.ATOMIC)
+    @needs(LEASES)
     def test_lease_when_it_expired_refuses_its_holder(self, tier: Tier) -> None:
         """An absent lease means refused, even if nobody else took it (H3)."""
         key = tier.key()
@@ -155,7 +160,7 @@ class LeaseTests:
         assert tier.run(Release(key, granted.token)) is None
         tier.take(key)
 
-    @needs(Capability.ATOMIC)
+    @needs(LEASES)
     def test_release_by_a_stranger_changes_nothing(self, tier: Tier) -> None:
         """A late holder cannot free the lease of the one after it."""
         key = tier.key()
@@ -164,13 +169,49 @@ class LeaseTests:
         assert isinstance(tier.run(Begin(key, LONG, LONG)), Held)
         assert tier.fill(key, granted, b"value") is True
 
-    @needs(Capability.ATOMIC)
+    @needs(LEASES)
     def test_fill_ends_the_lease(self, tier: Tier) -> None:
         """A token fills once."""
         key = tier.key()
         granted = tier.store(key, b"first")
         assert tier.fill(key, granted, b"second") is False
         assert tier.value(key) == b"first"
+
+    @needs(Capability.ATOMIC)
+    def test_read_then_begin_heeds_the_floor_and_who_forces(self, tier: Tier) -> None:
+        """What a refresh asks for in one round trip is what it gets."""
+        key = tier.key()
+        tier.store(key, b"value", life=50.0)
+        _, begun = tier.run(ReadThenBegin(Begin(key, LONG, LONG, floor=60.0)))
+        assert isinstance(begun, Granted)
+        _, forced = tier.run(ReadThenBegin(Begin(key, LONG, LONG, force=True)))
+        assert isinstance(forced, Granted)
+        assert tier.fill(key, begun, b"old") is False
+        assert tier.fill(key, forced, b"new") is True
+
+    def test_stamps_are_not_shortened_by_who_needs_them_for_less(self, tier: Tier) -> None:
+        """A short entry does not take those with it that share its function and partition."""
+        long, short = tier.key("long"), tier.key("short")
+        tier.store(long, b"value")
+        begun = tier.run(Begin(short, LONG, TICK))
+        assert isinstance(begun, Granted)
+        tier.fill(short, begun, b"value", life=TICK)  # refused where it took longer than that
+        tier.advance(2 * TICK)
+        assert tier.value(short) is None
+        assert tier.value(long) == b"value"
+
+    @needs(LEASES)
+    def test_stamps_end_whichever_way_they_were_written(self, tier: Tier) -> None:
+        """A store that forgets what it was told to set does so with what it was told to add."""
+        added, changed = (tier.key(partition=name) for name in ("added", "changed"))
+        tier.run(Begin(added, LONG, 5 * TICK))
+        tier.run(Begin(changed, LONG, 5 * TICK, force=True))
+        for wait in (6 * TICK, *[1.0] * FORGETTING):
+            tier.advance(wait)
+            if tier.run(Read(changed)).stamps[-1] is None:
+                assert tier.run(Read(added)).stamps[-1] is None
+                return
+        pytest.skip("not offered: a store that forgets")
 
     def test_leases_of_different_keys_are_independent(self, tier: Tier) -> None:
         """A token opens its own key only."""

@@ -83,6 +83,7 @@ class BackendMachine(RuleBasedStateMachine):
         self.atomic = Capability.ATOMIC in self.tier.backend.capabilities
         listed = Capability.INDEX in self.tier.backend.capabilities
         self.index = self.tier.index("f", limit=2) if listed else None
+        self.overwrites = Capability.OVERWRITE in self.tier.backend.capabilities
         self.now = 0.0
         self.drops: dict[str, int] = {}
         self.entries: dict[str, Entry] = {}
@@ -188,6 +189,20 @@ class BackendMachine(RuleBasedStateMachine):
         if isinstance(flight, Flight):
             self.fill(flight, life)
         return flight
+
+    @precondition(lambda self: self.overwrites)
+    @rule(flight=flights, life=st.sampled_from(LIVES))
+    def overwrite(self, flight: Flight, life: float) -> None:
+        """Store a value under stamps that were in force when a lease was granted."""
+        key, life = flight.key, max(life, self.shortest)
+        if self.index_of(key) is not None:
+            return
+        self.bodies += 1
+        body, current = b"%d" % self.bodies, flight.generation == self.generation(key)
+        assert self.tier.overwrite(key, flight.granted, body, life) is current
+        if current:
+            self.entries[key.text] = Entry(body, flight.generation, self.now + life)
+            self.void(key)
 
     @rule(flight=flights)
     def renew(self, flight: Flight) -> None:

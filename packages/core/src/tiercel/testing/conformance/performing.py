@@ -160,6 +160,16 @@ class PerformingTests:
         bench.settle()
         assert len(workshop.read(bench.journal)) == MANY
 
+    @promised(Promise.BACKGROUND)
+    def test_close_when_its_time_is_over_leaves_what_still_runs(self, bench: Bench) -> None:
+        """A task that does not end keeps no process from ending."""
+        gate = bench.gate()
+        bench.send("hold", "endless", str(gate))
+        bench.await_records("endless begun")
+        bench.finish(0.1)
+        gate.touch()  # too late for the task, had it been waited for
+        bench.await_records("endless ended")
+
     def test_task_after_close_is_refused_or_performed(self, bench: Bench) -> None:
         """What comes too late is not swallowed."""
         bench.dispatcher.close(bench.patience)

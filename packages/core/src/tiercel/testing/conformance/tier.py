@@ -28,6 +28,7 @@ from tiercel.contracts.backend import (
     Scope,
 )
 from tiercel.contracts.index import Index, ListEntries
+from tiercel.contracts.overwrite import Overwrite
 from tiercel.stamps import carries, join_stamps
 from tiercel.testing.conformance.threads import Threads
 
@@ -43,14 +44,25 @@ LONG = 1000.0
 """Seconds that outlast any test."""
 
 
-def needs(*capabilities: Capability) -> Callable[[Test], Test]:
-    """Mark a test of the kit that applies only to backends with these capabilities."""
+LEASES = "leases"
+"""What a backend offers where one caller at a time holds the lease of a key."""
+
+
+def needs(*offers: str) -> Callable[[Test], Test]:
+    """Mark a test of the kit that applies only to backends which offer all of this."""
 
     def mark(test: Test) -> Test:
-        test.needs = frozenset(capabilities)  # type: ignore[attr-defined]
+        test.needs = frozenset(offers)  # type: ignore[attr-defined]
         return test
 
     return mark
+
+
+def offered(backend: Backend) -> frozenset[str]:
+    """Return the capabilities of a backend, and `LEASES` where it keeps them."""
+    capabilities: frozenset[str] = backend.capabilities
+    keeps = Capability.ATOMIC in capabilities or getattr(backend, "keeps_leases", False)
+    return capabilities | {LEASES} if keeps else capabilities
 
 
 @dataclass
@@ -184,6 +196,10 @@ class Tier:
     def fill(self, key: Key, granted: Granted, body: bytes, life: float = LONG) -> bool:
         """Fill with an entry computed under the stamps of the lease."""
         return self.run(Fill(key, granted.token, entry(key, granted.stamps, body), life))
+
+    def overwrite(self, key: Key, granted: Granted, body: bytes, life: float = LONG) -> bool:
+        """Overwrite without a lease, under the stamps for which one was granted earlier."""
+        return self.run(Overwrite(key, entry(key, granted.stamps, body), life))
 
     def store(self, key: Key, body: bytes, life: float = LONG) -> Granted:
         """Begin and fill; both must succeed."""
