@@ -207,6 +207,18 @@ def test_methods_of_cached_functions_work_on_views(cache: Cache) -> None:
     assert view(Request()).body == b"5"
 
 
+def test_view_that_raises_what_is_cached_raises_it_from_refresh_too(cache: Cache) -> None:
+    """An exception is no response, whichever way the view is asked."""
+
+    @cached_view(["path"], cache=cache, cache_exceptions=LookupError)
+    def view(request: Request) -> Response:
+        raise LookupError("no such page")
+
+    for ask in (view, view, view.refresh, view):
+        with pytest.raises(LookupError, match="no such page"):
+            ask(Request())
+
+
 def test_no_cache_of_a_request_is_obeyed_by_choice(cache: Cache) -> None:
     """A forced reload computes anew where the view says that clients may ask for it."""
     request = Request(headers={"Cache-Control": "no-cache"})

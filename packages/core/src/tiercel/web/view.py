@@ -162,7 +162,7 @@ class ViewFunction(RequestedFunction[P, R, T]):
         with asking(ask):
             outcome = yield from refresh(self.subject, self.call(args, kwargs))
             answer = yield from self._answer(ask, outcome, args, kwargs)
-        return answer.value
+        return value_of(answer)
 
     def _value(self, outcome: Outcome, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         value = value_of(outcome)
