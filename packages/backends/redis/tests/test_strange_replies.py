@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tiercel import Cache
 from tiercel.spi import (
     BackendError,
+    BackendLocation,
     BackendUnavailable,
     Begin,
     Clear,
@@ -40,6 +41,7 @@ from tiercel.spi import (
     Settle,
 )
 from tiercel.testing.servers import HOST, RedisServer
+from tiercel_redis.backend import RedisBackend
 
 Caller = Any  # conftest.py, which tests cannot import
 Stranger = Any  # likewise
@@ -256,7 +258,8 @@ def test_function_when_replies_are_strange_then_its_value_is_computed(
 ) -> None:
     """Callers notice nothing, whatever they ask for; not even those who drop."""
     strange.answer(reply)
-    with closing(Cache(f"redis://{strange.address}/0?max_lag=60")) as cache:
+    made = RedisBackend(BackendLocation(f"redis://{strange.address}/0"))
+    with closing(Cache(backend=made, max_lag=60.0)) as cache:
 
         def double(number: int) -> int:
             return number * 2
