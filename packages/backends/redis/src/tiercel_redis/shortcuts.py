@@ -39,7 +39,7 @@ from tiercel_redis.overwriting import (
     SMALL,
     overwriting,
 )
-from tiercel_redis.resp import FOREVER, bulk, milliseconds, pack_part
+from tiercel_redis.resp import bulk, milliseconds, pack_part
 from tiercel_redis.scripts import CLOCK, NOTE, Script, script
 
 LONG_WAY: Final[Any] = object()
@@ -278,16 +278,17 @@ def _read(read: Read, replies: Sequence[Any]) -> Any:
         if type(values) is not list or isinstance(left, Exception):
             return LONG_WAY
         return reading(read.key, left, values, len(read.tags))
-    values = replies[0]
-    if type(values) is not list:
+    values, end = replies[0], 1 + len(read.key.scopes)
+    if type(values) is not list or len(values) != end + len(read.tags):
         return LONG_WAY
-    if read.tags or len(values) != 1 + len(read.key.scopes):
-        return reading(read.key, FOREVER, values, len(read.tags))
     for value in values:
         if type(value) is not bytes and value is not None:
             return LONG_WAY
     payload = values[0]
-    return Reading(payload, 0.0 if payload is None else inf, values[1:])
+    left = 0.0 if payload is None else inf
+    if not read.tags:
+        return Reading(payload, left, values[1:])
+    return Reading(payload, left, values[1:end], values[end:])
 
 
 def _read_then_begin(command: ReadThenBegin, replies: Sequence[Any]) -> Any:
