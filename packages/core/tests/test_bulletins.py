@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -231,6 +234,27 @@ def test_look_when_several_caches_are_dead_then_all_are_waited_for_at_once(proce
     assert not all_waiting.broken
     for each in dead:
         each.close()
+
+
+WATCHING_TO_THE_END = """
+import atexit
+from tiercel import Cache
+from tiercel.inspection.watching import Cluster
+from tiercel.testing import SimulatedBackend
+
+caches = [Cache(backend=SimulatedBackend(), name=name) for name in ("one", "two")]
+cluster = Cluster(["one", "two"])
+cluster.look()
+atexit.register(lambda: print("looked", cluster.look(), cluster.failed))
+"""
+
+
+def test_look_when_the_interpreter_shuts_down_then_no_error() -> None:
+    """A console may be watching until the end, where no pool of threads takes work any more."""
+    command = [sys.executable, "-c", WATCHING_TO_THE_END]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+    assert (run.stdout.decode().split(), run.stderr.decode()) == (["looked", "[]", "{}"], "")
 
 
 def test_rates_then_what_happened_between_two_bulletins(processes: Any) -> None:

@@ -55,15 +55,17 @@ def _open(directory: Path) -> Tier:
 
 
 def _change_until_served(tier: Tier, shared: memoryview[int], count: int) -> None:
-    """Change again and again until so many values have been served meanwhile.
+    """Change once at least, and again and again until so many values have been served.
 
     Ever more slowly: where changes outrun the workers, nothing is ever served.
     """
     enough, deadline, pause = _served(shared) + count, time.monotonic() + PATIENCE, 0.001
-    while _served(shared) < enough:
-        assert time.monotonic() < deadline, f"{count} values were not served in {PATIENCE:g} s"
+    while True:
         _change(tier, shared)
         time.sleep(pause)
+        if _served(shared) >= enough:
+            return
+        assert time.monotonic() < deadline, f"{count} values were not served in {PATIENCE:g} s"
         pause *= 1.1
 
 

@@ -231,8 +231,12 @@ def _at_once(ask: Callable[[T], R], several: Sequence[T]) -> list[R]:
         with around_tasks():
             return ask(each)
 
-    with ThreadPoolExecutor(len(several), "tiercel-watch") as pool:
-        return list(pool.map(aside, several))
+    try:
+        with ThreadPoolExecutor(len(several), "tiercel-watch") as pool:
+            asked = [pool.submit(aside, each) for each in several]
+    except RuntimeError:  # the interpreter is shutting down, or the system is out of threads
+        return [ask(each) for each in several]
+    return [each.result() for each in asked]
 
 
 def _counts(name: str, processes: int, total: Counter[str]) -> FunctionCounts:
