@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from packages.core.tests.races.wrong_tiers import LeavesTheLease, OverwritesInSilence
 from packages.core.tests.wrong_backends import assert_caught, assert_caught_by_histories
 from tiercel.contracts.overwrite import Overwrite
 from tiercel.testing import SimulatedBackend
@@ -34,27 +35,10 @@ class MintsStamps(SimulatedBackend):
         return super()._overwrite(command)
 
 
-class KeepsTheLease(SimulatedBackend):
-    def _overwrite(self, command: Overwrite) -> bool:
-        lease = self._cells.get(f"lease/{command.key.text}")
-        stored = super()._overwrite(command)
-        if stored and lease is not None:
-            self._cells[f"lease/{command.key.text}"] = lease
-        return stored
-
-
 class WakesNobody(SimulatedBackend):
     def _overwrite(self, command: Overwrite) -> bool:
         self._cells.pop(f"lease/{command.key.text}", None)
         return super()._overwrite(command)
-
-
-class SaysNothing(SimulatedBackend):
-    def _overwrite(self, command: Overwrite) -> bool:
-        before = self._stream
-        stored = super()._overwrite(command)
-        self._stream = before
-        return stored
 
 
 class SaysTooMuch(SimulatedBackend):
@@ -83,9 +67,9 @@ MUTANTS: dict[type[SimulatedBackend], str] = {
     AsksForNoStamps: "test_overwrite_under_other_stamps_changes_nothing",
     LooksAtTheFirstStamp: "test_overwrite_under_other_stamps_changes_nothing",
     MintsStamps: "test_overwrite_without_stamps_mints_none",
-    KeepsTheLease: "test_overwrite_ends_the_lease",
+    LeavesTheLease: "test_overwrite_ends_the_lease",
     WakesNobody: "test_overwrite_wakes_who_waits",
-    SaysNothing: "test_overwrite_is_announced_where_it_stored",
+    OverwritesInSilence: "test_overwrite_is_announced_where_it_stored",
     SaysTooMuch: "test_overwrite_is_announced_where_it_stored",
     ForgetsTheStamps: "test_overwrite_prolongs_the_stamps",
 }
@@ -103,7 +87,7 @@ def test_overwrite_of_a_wrong_backend_fails_the_test(
     assert_caught(name, mutant)
 
 
-@pytest.mark.parametrize("mutant", [AsksForNoStamps, KeepsTheLease, LivesForEver])
+@pytest.mark.parametrize("mutant", [AsksForNoStamps, LeavesTheLease, LivesForEver])
 def test_overwrite_of_a_wrong_backend_is_caught_by_histories(
     mutant: type[SimulatedBackend],
 ) -> None:

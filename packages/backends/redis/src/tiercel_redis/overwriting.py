@@ -6,15 +6,9 @@ import os
 
 from tiercel.spi import STAMP_BYTES, STAMPS_OFFSET, Overwrite
 from tiercel_redis.names import Names, draft_name, lease_name, value_name
-from tiercel_redis.resp import Argument, Call, Request, milliseconds, pack
+from tiercel_redis.payloads import storing
+from tiercel_redis.resp import Request, milliseconds
 from tiercel_redis.scripts import ANNOUNCE, EXTEND, STORE, STORE_DRAFTED, STORE_SMALL, WAKE, script
-
-SMALL = 2048
-"""Bytes up to which a payload travels as the argument of a script."""
-
-DRAFT_LIFE = 5000
-"""Milliseconds after which a payload goes away whose script never ran."""
-
 
 # KEYS value, lease, stream, draft, stamps; ARGV as for `FILL`, with the stamps for the token
 _UNCHANGED = """
@@ -39,14 +33,10 @@ def overwriting(names: Names, command: Overwrite) -> Request:
     tag = names.tag(key.spread)
     place = names.place(tag)
     name = place + key.text
-    draft = draft_name(name, nonce)
     stamps = [place + scope for scope in key.scopes]
+    draft = draft_name(name, nonce)
     involved = (value_name(name), lease_name(name), names.stream(tag), draft, *stamps)
     carried = payload[STAMPS_OFFSET : STAMPS_OFFSET + STAMP_BYTES * len(stamps)]
     life = milliseconds(command.life)
-    arguments: tuple[Argument, ...]
     arguments = (carried, life, len(stamps), names.wake, key.text, nonce.hex())
-    if len(payload) <= SMALL:
-        return Request(tag, call=Call(OVERWRITE, involved, (*arguments, payload)))
-    upload = pack("SET", draft, payload, "PX", str(DRAFT_LIFE))
-    return Request(tag, (upload,), Call(OVERWRITE_DRAFT, involved, arguments))
+    return storing(tag, payload, (OVERWRITE, OVERWRITE_DRAFT), involved, arguments)

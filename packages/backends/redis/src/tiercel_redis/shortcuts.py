@@ -32,13 +32,8 @@ from tiercel_redis.decoding import are_stamps, reading
 from tiercel_redis.listing import note_arguments
 from tiercel_redis.lives import Lives
 from tiercel_redis.names import Names, draft_name, index_names, lease_name, value_name
-from tiercel_redis.overwriting import (
-    DRAFT_LIFE,
-    OVERWRITE,
-    OVERWRITE_DRAFT,
-    SMALL,
-    overwriting,
-)
+from tiercel_redis.overwriting import OVERWRITE, OVERWRITE_DRAFT, overwriting
+from tiercel_redis.payloads import DRAFT_LIFE, SMALL
 from tiercel_redis.resp import bulk, milliseconds, pack_part
 from tiercel_redis.scripts import CLOCK, NOTE, Script, script
 

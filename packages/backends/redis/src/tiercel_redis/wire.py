@@ -45,7 +45,8 @@ from tiercel_redis.names import (
     lease_name,
     value_name,
 )
-from tiercel_redis.overwriting import DRAFT_LIFE, SMALL, overwriting
+from tiercel_redis.overwriting import overwriting
+from tiercel_redis.payloads import storing
 from tiercel_redis.replay import plan_replay
 from tiercel_redis.resp import Argument, Call, Plan, Request, milliseconds, pack
 
@@ -227,18 +228,14 @@ class Wire:
         nonce = _nonce() if command.announce else ""
         life = milliseconds(command.life)
         arguments = (token, life, len(key.scopes), self._names.wake, key.text, nonce)
-        small, large = scripts.FILL, scripts.FILL_DRAFT
+        ways = scripts.FILL, scripts.FILL_DRAFT
         noted: tuple[Argument, ...] = ()
         if command.index is not None:
-            small, large = scripts.FILL_INDEXED, scripts.FILL_DRAFT_INDEXED
+            ways = scripts.FILL_INDEXED, scripts.FILL_DRAFT_INDEXED
             names += self._index_places(place, command.index)
             noted = note_arguments(command.index, command.note)
-        if len(command.payload) <= SMALL:
-            call = Call(small, names, (*arguments, command.payload, *noted))
-            return Plan([Request(tag, call=call)], decoding.truth)
-        upload = pack("SET", draft, command.payload, "PX", str(DRAFT_LIFE))
-        call = Call(large, names, (*arguments, *noted))
-        return Plan([Request(tag, (upload,), call)], decoding.truth)
+        request = storing(tag, command.payload, ways, names, arguments, noted)
+        return Plan([request], decoding.truth)
 
     def _renew(self, command: Renew) -> Plan:
         tag, _, name = self.locate(command.key)
